@@ -1,0 +1,72 @@
+package isolation
+
+import (
+	"context"
+	"database/sql/driver"
+
+	"github.com/tenancy-go/tenancy/tenant"
+)
+
+// Strategy isolates tenants from each other. It answers two questions: where
+// does a tenant's data live, and how is a connection confined to it. It must be
+// safe for concurrent use. isolationtest.TestStrategy checks one.
+type Strategy interface {
+	// Place returns where t's data lives. The pool calls it whenever it needs a
+	// connection for t, so it answers from memory where it can.
+	// An error wrapping ErrNotProvisioned means that t has no home.
+	Place(ctx context.Context, t tenant.Tenant) (Place, error)
+
+	// Confine makes conn, opened by t's place, see t's data and nothing else, and
+	// leaves nothing of an earlier tenant on it: temporary tables, cursors,
+	// settings, locks. The pool calls it on every new connection and when a
+	// connection passes from one tenant to another, never inside a transaction.
+	// It costs at most one round trip. After an error the pool closes conn.
+	Confine(ctx context.Context, conn driver.Conn, t tenant.Tenant) error
+}
+
+// Place is where a tenant's data lives.
+type Place struct {
+	// Key names the server and database. A connection may pass from one tenant to
+	// another of the same key. Strategies that share nothing use a key per tenant.
+	Key string
+	// Connector opens connections there. It checks each of them, and refuses
+	// (ErrUnsafe) one on which isolation would not hold.
+	Connector driver.Connector
+}
+
+// SystemPlacer is a [Strategy] that lets the platform itself in: statements of a
+// system context use the place it returns, unconfined.
+type SystemPlacer interface {
+	// PlaceSystem returns the system's place, or ErrNoSystem.
+	PlaceSystem(ctx context.Context) (Place, error)
+}
+
+// StatementChecker is a [Strategy] whose database speaks another dialect than
+// PostgreSQL.
+type StatementChecker interface {
+	// CheckStatement returns an error wrapping ErrControl if query, or one of the
+	// statements in it, controls the session or the transaction.
+	CheckStatement(query string) error
+}
+
+// Recycler is a [Strategy] whose connections grow with each tenant they served.
+type Recycler interface {
+	// TenantsPerConn returns how many different tenants a connection serves
+	// before it is closed; 0 means any number. [MaxTenantsPerConn] overrides it.
+	TenantsPerConn() int
+}
+
+// Provisioner makes, migrates and removes the homes of tenants. Every strategy of
+// this module is one. Its methods are idempotent, and may be called again after
+// they failed or were killed half-way. They use the strategy's administrative
+// connector, never the pool's.
+type Provisioner interface {
+	// Provision makes t's home, at the current schema.
+	Provision(ctx context.Context, t tenant.Tenant) error
+	// Migrate brings t's home to the current schema, in a transaction where the
+	// database allows it. Without a home the error wraps ErrNotProvisioned.
+	Migrate(ctx context.Context, t tenant.Tenant) error
+	// Deprovision removes t's home with all data in it. Close t's idle connections
+	// first ([Pool.Forget]). A tenant without a home is no error.
+	Deprovision(ctx context.Context, t tenant.Tenant) error
+}
