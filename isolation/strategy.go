@@ -45,8 +45,9 @@ type SystemPlacer interface {
 // PostgreSQL.
 type StatementChecker interface {
 	// CheckStatement returns an error wrapping ErrControl if query, or one of the
-	// statements in it, controls the session or the transaction.
-	CheckStatement(query string) error
+	// statements in it, controls the session or the transaction. inTx tells that
+	// it runs in a transaction, where savepoints are fine.
+	CheckStatement(query string, inTx bool) error
 }
 
 // Recycler is a [Strategy] whose connections grow with each tenant they served.
