@@ -1,0 +1,121 @@
+package postgres
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+
+	"github.com/lib/pq"
+)
+
+// Connector opens connections to one database. It is safe for concurrent use.
+type Connector struct {
+	cfg  pq.Config
+	dial DialFunc
+}
+
+// DialFunc opens a network connection. network is "tcp" or "unix".
+type DialFunc func(ctx context.Context, network, address string) (net.Conn, error)
+
+// Option changes a Connector.
+type Option func(*Connector)
+
+// Dial opens network connections with dial, for example through a tunnel.
+// The default is a net.Dialer.
+func Dial(dial DialFunc) Option { return func(c *Connector) { c.dial = dial } }
+
+// NewConnector returns a connector for dsn, a postgres:// URL or a list of
+// key=value pairs as lib/pq reads them. The PG* environment variables fill in
+// what dsn leaves out. It does not connect.
+func NewConnector(dsn string, opts ...Option) (*Connector, error) {
+	cfg, err := pq.NewConfig(dsn)
+	if err != nil {
+		return nil, fmt.Errorf("isolation/postgres: read connection string: %w", err)
+	}
+	var netDialer net.Dialer
+	c := &Connector{cfg: cfg, dial: netDialer.DialContext}
+	for _, opt := range opts {
+		opt(c)
+	}
+	if c.dial == nil {
+		return nil, errors.New("isolation/postgres: nil dial function")
+	}
+	c.cfg.BinaryParameters = true
+	return c, nil
+}
+
+// WithDatabase returns a connector that differs from c in the database only.
+func (c *Connector) WithDatabase(name string) *Connector {
+	other := &Connector{cfg: c.cfg.Clone(), dial: c.dial}
+	other.cfg.Database = name
+	return other
+}
+
+// Database returns the name of the database that c connects to.
+func (c *Connector) Database() string {
+	if c.cfg.Database == "" {
+		return c.cfg.User // the server's own default
+	}
+	return c.cfg.Database
+}
+
+// String names the server, database and user, without the password.
+func (c *Connector) String() string {
+	return fmt.Sprintf("%s@%s/%s", c.cfg.User, net.JoinHostPort(c.cfg.Host, strconv.Itoa(int(c.cfg.Port))), c.Database())
+}
+
+// Driver returns lib/pq's driver.
+func (c *Connector) Driver() driver.Driver { return &pq.Driver{} }
+
+// Connect opens a connection and checks it. It returns a [*Conn], or an error
+// that wraps isolation.ErrUnsafe if tenants could not be kept apart on it. Unlike
+// lib/pq's, it gives up when ctx ends, at any point.
+func (c *Connector) Connect(ctx context.Context) (driver.Conn, error) {
+	l := &link{}
+	stop := context.AfterFunc(ctx, l.close)
+	inner, err := c.open(context.WithValue(ctx, linkKey{}, l))
+	if !stop() {
+		if err == nil {
+			_ = inner.Close()
+		}
+		return nil, fmt.Errorf("isolation/postgres: connect to %s: %w", c, context.Cause(ctx))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("isolation/postgres: connect to %s: %w", c, err)
+	}
+	conn, err := c.accept(ctx, inner, l)
+	if err != nil {
+		_ = inner.Close()
+		return nil, err
+	}
+	return conn, nil
+}
+
+// open opens lib/pq's connection.
+func (c *Connector) open(ctx context.Context) (driver.Conn, error) {
+	connector, err := pq.NewConnectorConfig(c.cfg)
+	if err != nil {
+		return nil, err
+	}
+	connector.Dialer(dialer{dial: c.dial})
+	return connector.Connect(ctx)
+}
+
+// accept wraps inner, if isolation can hold on it.
+func (c *Connector) accept(ctx context.Context, inner driver.Conn, l *link) (*Conn, error) {
+	base, ok := inner.(pqConn)
+	if !ok {
+		return nil, unsafe("this version of lib/pq lacks methods that its connections had; pin the version that go.mod of Tenancy names")
+	}
+	st, err := inspect(inner)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkSession(ctx, base, st.pid); err != nil {
+		return nil, fmt.Errorf("%w (connection to %s)", err, c)
+	}
+	return &Conn{pqConn: base, state: st, link: l, dial: c.dial}, nil
+}
