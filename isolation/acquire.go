@@ -1,0 +1,191 @@
+package isolation
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/tenancy-go/tenancy/tenant"
+)
+
+// grant is the right to one connection.
+type grant struct {
+	conn    *physical // an idle connection; nil means that a new one may be opened
+	confine bool      // conn was another owner's
+	victim  *physical // to be closed before the new one is opened
+	err     error     // there will be no connection
+}
+
+// acquire returns a connection confined to o, whose context is ctx.
+func (p *Pool) acquire(ctx context.Context, o owner) (*physical, error) {
+	t, place, err := p.place(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	key := placeKey{place.Key, o.system}
+	for {
+		g, err := p.await(ctx, o, key)
+		if err != nil {
+			return nil, err
+		}
+		if g.conn == nil {
+			return p.connect(ctx, g, o, t, place)
+		}
+		err = p.prepare(ctx, g, t)
+		if err == nil {
+			return g.conn, nil
+		}
+		lost := ctx.Err() == nil && (errors.Is(err, driver.ErrBadConn) || !g.conn.valid())
+		g.conn.broken = true
+		p.release(g.conn)
+		if !lost {
+			return nil, err
+		}
+		// The connection died while idle. Nothing was sent on it: try another.
+	}
+}
+
+// place asks the strategy where o's data lives.
+func (p *Pool) place(ctx context.Context, o owner) (tenant.Tenant, Place, error) {
+	if o.system {
+		s, ok := p.strategy.(SystemPlacer)
+		if !ok {
+			return tenant.Tenant{}, Place{}, ErrNoSystem
+		}
+		place, err := s.PlaceSystem(ctx)
+		return tenant.Tenant{}, place, checkPlace(place, err)
+	}
+	t, err := tenant.FromContext(ctx)
+	if err != nil {
+		return tenant.Tenant{}, Place{}, err
+	}
+	place, err := p.strategy.Place(ctx, t)
+	return t, place, checkPlace(place, err)
+}
+
+func checkPlace(place Place, err error) error {
+	if err == nil && (place.Key == "" || place.Connector == nil) {
+		return errors.New("isolation: strategy returned an empty place")
+	}
+	return err
+}
+
+// prepare makes an idle connection ready for its new use.
+func (p *Pool) prepare(ctx context.Context, g grant, t tenant.Tenant) error {
+	if err := g.conn.reset(ctx); err != nil {
+		return err
+	}
+	if !g.confine {
+		return nil
+	}
+	return p.confine(ctx, g.conn.conn, t)
+}
+
+func (p *Pool) confine(ctx context.Context, conn driver.Conn, t tenant.Tenant) error {
+	if err := p.strategy.Confine(ctx, conn, t); err != nil {
+		return fmt.Errorf("isolation: confining a connection to tenant %s: %w", t.ID, err)
+	}
+	return nil
+}
+
+// connect opens a connection for o. The slot is taken already.
+func (p *Pool) connect(ctx context.Context, g grant, o owner, t tenant.Tenant, place Place) (*physical, error) {
+	if g.victim != nil {
+		_ = g.victim.conn.Close() // gone either way
+	}
+	conn, err := place.Connector.Connect(ctx)
+	if err != nil {
+		p.giveUp(o)
+		return nil, err
+	}
+	if !o.system {
+		err = p.confine(ctx, conn, t)
+	}
+	if err != nil {
+		_ = conn.Close() // the confinement's error says more
+		p.giveUp(o)
+		return nil, err
+	}
+	return p.adopt(conn, o, placeKey{place.Key, o.system}), nil
+}
+
+// adopt makes conn one of the connections in use, held by o.
+func (p *Pool) adopt(conn driver.Conn, o owner, key placeKey) *physical {
+	ph := newPhysical(conn, key, time.Now())
+	ph.owner = o
+	if p.tenantsPerConn > 0 {
+		ph.served = map[owner]struct{}{o: {}}
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.figures.Opened++
+	ph.doomed = p.closed
+	p.busy.push(&ph.everyone)
+	return ph
+}
+
+// giveUp returns a slot for which no connection could be opened.
+func (p *Pool) giveUp(o owner) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.settleHeld(p.ledger.byOwner[o])
+	p.freeSlot()
+}
+
+// settleHeld takes down that a holds one connection less.
+func (p *Pool) settleHeld(a *account) {
+	a.held--
+	p.ledger.settle(a)
+}
+
+// freeSlot makes room for another connection.
+func (p *Pool) freeSlot() {
+	p.open--
+	if p.closed && p.open == 0 {
+		close(p.drained)
+	}
+	p.dispatch()
+}
+
+// release takes back a connection from its holder: to the idle ones, or closed if
+// its state is unknown or its time is over.
+func (p *Pool) release(ph *physical) {
+	if ph.valid() {
+		ph.stmts.trim(p.stmtCache)
+	}
+	keep := ph.valid()
+	now := time.Now()
+
+	p.mu.Lock()
+	p.busy.remove(&ph.everyone)
+	a := p.ledger.byOwner[ph.owner]
+	if keep && !ph.doomed && !p.closed && !p.expired(ph, now) {
+		p.idle.add(ph, a, now)
+		p.settleHeld(a)
+		p.schedule(now)
+		p.dispatch()
+		p.mu.Unlock()
+		return
+	}
+	p.settleHeld(a)
+	p.mu.Unlock()
+	p.discard(ph)
+}
+
+// discard closes connections that nobody holds and frees their slots.
+func (p *Pool) discard(connections ...*physical) {
+	for _, ph := range connections {
+		_ = ph.conn.Close() // gone either way
+		p.mu.Lock()
+		p.figures.Closed++
+		p.freeSlot()
+		p.mu.Unlock()
+	}
+}
+
+// expired reports whether ph has passed its lifetime.
+func (p *Pool) expired(ph *physical, now time.Time) bool {
+	return p.lifetime > 0 && now.Sub(ph.opened) >= p.lifetime
+}

@@ -1,0 +1,254 @@
+package isolation
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+)
+
+// conn is a logical connection. It holds a physical one from the first statement
+// after checkout until database/sql takes it back. database/sql never calls it
+// from two goroutines at a time.
+type conn struct {
+	pool *Pool
+	ph   *physical // nil while it holds none
+	tx   *tx       // the open transaction
+	busy int       // open rows, and statements bound to ph, such as COPY
+}
+
+var _ interface {
+	driver.Conn
+	driver.QueryerContext
+	driver.ExecerContext
+	driver.ConnBeginTx
+	driver.ConnPrepareContext
+	driver.NamedValueChecker
+	driver.Pinger
+	driver.SessionResetter
+	driver.Validator
+} = (*conn)(nil)
+
+// errContext means that database/sql, or a host with the raw connection, called
+// what has no context, and so no tenant.
+var errContext = errors.New("isolation: use the method that takes a context")
+
+// bind returns a physical connection confined to whom ctx acts for.
+func (c *conn) bind(ctx context.Context) (*physical, error) {
+	o, err := ownerOf(ctx)
+	if c.tx != nil {
+		return c.bindInTx(o, err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if c.ph != nil {
+		if c.ph.owner == o && (!c.ph.broken || c.busy > 0) {
+			return c.ph, nil
+		}
+		if c.busy > 0 {
+			return nil, ErrTenantChanged
+		}
+		c.giveBack()
+	}
+	c.ph, err = c.pool.acquire(ctx, o)
+	return c.ph, err
+}
+
+// bindInTx keeps a transaction with its owner. Only a context that is neither a
+// tenant's nor the system's inherits.
+func (c *conn) bindInTx(o owner, err error) (*physical, error) {
+	if err == nil && o != c.ph.owner {
+		return nil, ErrTenantChanged
+	}
+	return c.ph, nil
+}
+
+// giveBack returns the physical connection to the pool. One with an open
+// transaction or rows is in an unknown state.
+func (c *conn) giveBack() {
+	if c.ph == nil {
+		return
+	}
+	if c.tx != nil || c.busy > 0 {
+		c.ph.broken = true
+	}
+	ph := c.ph
+	c.ph, c.tx, c.busy = nil, nil, 0
+	c.pool.release(ph)
+}
+
+// IsValid is called whenever database/sql takes the connection back.
+func (c *conn) IsValid() bool {
+	c.giveBack()
+	return true
+}
+
+// ResetSession does nothing: the physical connection is reset on its next use.
+func (c *conn) ResetSession(context.Context) error { return nil }
+
+// Close gives the physical connection back.
+func (c *conn) Close() error {
+	c.giveBack()
+	return nil
+}
+
+// Unwrap returns the driver's own connection, confined to the tenant of the last
+// statement, or nil if there was none since checkout. What is done with it is
+// out of the pool's sight, so it is closed when it comes back. Prefer [Raw].
+func (c *conn) Unwrap() driver.Conn {
+	if c.ph == nil {
+		return nil
+	}
+	c.ph.raw = true
+	return innermost(c.ph.conn)
+}
+
+func (c *conn) rawFor(ctx context.Context) (driver.Conn, error) {
+	if _, err := c.bind(ctx); err != nil {
+		return nil, err
+	}
+	return c.Unwrap(), nil
+}
+
+// Raw calls do with the driver's own connection behind sc, confined to ctx's
+// tenant: for COPY, LISTEN and whatever else database/sql does not offer. The
+// connection is closed when sc gives it back, since its state is unknown then.
+func Raw(ctx context.Context, sc *sql.Conn, do func(driver.Conn) error) error {
+	return sc.Raw(func(logical any) error {
+		c, ok := logical.(*conn)
+		if !ok {
+			return fmt.Errorf("isolation: %T is no connection of a Pool", logical)
+		}
+		raw, err := c.rawFor(ctx)
+		if err != nil {
+			return err
+		}
+		return do(raw)
+	})
+}
+
+// Ping checks the connection of ctx's tenant.
+func (c *conn) Ping(ctx context.Context) error {
+	ph, err := c.bind(ctx)
+	if err != nil {
+		return err
+	}
+	pinger, ok := ph.conn.(driver.Pinger)
+	if !ok {
+		return nil
+	}
+	err = pinger.Ping(ctx)
+	ph.note(ctx, err)
+	return err
+}
+
+// CheckNamedValue lets every value pass: the physical connection, which is not
+// known yet, checks it later.
+func (c *conn) CheckNamedValue(*driver.NamedValue) error { return nil }
+
+func (c *conn) guard(query string) error { return c.pool.check(query, c.tx != nil) }
+
+// QueryContext runs a query on the connection of ctx's tenant.
+func (c *conn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
+	ph, err := c.ready(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	q, ok := ph.conn.(driver.QueryerContext)
+	if !ok {
+		return nil, driver.ErrSkip // database/sql prepares it instead
+	}
+	if args, err = convert(ph.conn, args); err != nil {
+		return nil, err
+	}
+	result, err := q.QueryContext(ctx, query, args)
+	if err != nil {
+		ph.note(ctx, err)
+		return nil, err
+	}
+	return c.newRows(ctx, ph, result), nil
+}
+
+// ExecContext runs a statement on the connection of ctx's tenant.
+func (c *conn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
+	ph, err := c.ready(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	e, ok := ph.conn.(driver.ExecerContext)
+	if !ok {
+		return nil, driver.ErrSkip // database/sql prepares it instead
+	}
+	if args, err = convert(ph.conn, args); err != nil {
+		return nil, err
+	}
+	result, err := e.ExecContext(ctx, query, args)
+	ph.note(ctx, err)
+	return result, err
+}
+
+// ready returns the connection that may run query for ctx.
+func (c *conn) ready(ctx context.Context, query string) (*physical, error) {
+	if err := c.guard(query); err != nil {
+		return nil, err
+	}
+	return c.bind(ctx)
+}
+
+// BeginTx begins a transaction on the connection of ctx's tenant, which is
+// confined before: a rollback must not undo that.
+func (c *conn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, error) {
+	ph, err := c.bind(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if c.busy > 0 {
+		return nil, errors.New("isolation: rows are open on this connection")
+	}
+	b, ok := ph.conn.(driver.ConnBeginTx)
+	if !ok {
+		return nil, fmt.Errorf("isolation: %T does not support BeginTx", ph.conn)
+	}
+	begun, err := b.BeginTx(ctx, opts)
+	if err != nil {
+		ph.note(ctx, err)
+		return nil, err
+	}
+	c.tx = &tx{conn: c, ctx: ctx, tx: begun}
+	return c.tx, nil
+}
+
+// Begin fails: it has no context.
+func (c *conn) Begin() (driver.Tx, error) { return nil, errContext }
+
+// Prepare fails: it has no context.
+func (c *conn) Prepare(string) (driver.Stmt, error) { return nil, errContext }
+
+// tx is a transaction of conn's owner.
+type tx struct {
+	conn *conn
+	ctx  context.Context // of BeginTx, whose end may leave the connection anywhere
+	tx   driver.Tx
+}
+
+// Commit commits.
+func (t *tx) Commit() error { return t.end(t.tx.Commit) }
+
+// Rollback rolls back.
+func (t *tx) Rollback() error { return t.end(t.tx.Rollback) }
+
+func (t *tx) end(how func() error) error {
+	c := t.conn
+	if c.tx != t {
+		return sql.ErrTxDone
+	}
+	err := how()
+	c.tx = nil
+	c.ph.note(t.ctx, err)
+	if _, tells := c.ph.conn.(driver.Validator); err != nil && !tells {
+		c.ph.broken = true
+	}
+	return err
+}

@@ -1,0 +1,149 @@
+package isolation
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"time"
+
+	"github.com/tenancy-go/tenancy/tenant"
+)
+
+// owner is whom a connection is confined to: a tenant, or the system.
+type owner struct {
+	id     tenant.ID
+	system bool
+}
+
+// ownerOf returns whom ctx acts for.
+func ownerOf(ctx context.Context) (owner, error) {
+	id, err := tenant.IDFromContext(ctx)
+	if err == nil {
+		return owner{id: id}, nil
+	}
+	if _, system := tenant.SystemReason(ctx); system {
+		return owner{system: true}, nil
+	}
+	return owner{}, err
+}
+
+// placeKey is a Place.Key. The system's connections never meet the tenants', even
+// where the keys are equal.
+type placeKey struct {
+	key    string
+	system bool
+}
+
+// physical is a connection to a database. Whoever holds it owns all fields but
+// those under the pool's lock; an idle one belongs to the pool.
+type physical struct {
+	conn   driver.Conn
+	key    placeKey
+	owner  owner
+	opened time.Time
+	stmts  *statements
+	served map[owner]struct{} // nil unless tenants per connection are limited
+	broken bool               // its state is unknown, so it must not be used again
+	raw    bool               // it was handed out bare, so it must not come back to the idle ones
+
+	released time.Time // guarded by the pool's mu, as is all below
+	doomed   bool      // to be closed when it comes back
+	everyone link      // in Pool.idle.all or in Pool.busy
+	sameKey  link
+	mine     link
+}
+
+func newPhysical(conn driver.Conn, key placeKey, now time.Time) *physical {
+	p := &physical{conn: conn, key: key, opened: now, stmts: newStatements()}
+	p.everyone.physical, p.sameKey.physical, p.mine.physical = p, p, p
+	return p
+}
+
+// valid reports whether the connection may be used again.
+func (p *physical) valid() bool {
+	if p.broken || p.raw {
+		return false
+	}
+	v, ok := p.conn.(driver.Validator)
+	return !ok || v.IsValid()
+}
+
+// note takes down what err and the end of ctx say about the connection. Once ctx
+// has ended, a cancellation may be on its way to the server, where it would hit
+// the next statement.
+func (p *physical) note(ctx context.Context, err error) {
+	if ctx.Err() != nil || err != nil && errors.Is(err, driver.ErrBadConn) {
+		p.broken = true
+	}
+}
+
+// reset prepares the connection for another use by the same or another owner.
+func (p *physical) reset(ctx context.Context) error {
+	if r, ok := p.conn.(driver.SessionResetter); ok {
+		return r.ResetSession(ctx)
+	}
+	return nil
+}
+
+// abort ends running work from another goroutine, if the connection can.
+func (p *physical) abort() {
+	if a, ok := p.conn.(interface{ Abort() error }); ok {
+		_ = a.Abort() // the connection is lost either way
+	}
+}
+
+// innermost unwraps conn down to the driver's own.
+func innermost(conn driver.Conn) driver.Conn {
+	for {
+		w, ok := conn.(interface{ Unwrap() driver.Conn })
+		if !ok {
+			return conn
+		}
+		conn = w.Unwrap()
+	}
+}
+
+// link is a place in a ring. A physical has one for each ring it is in.
+type link struct {
+	prev, next *link
+	physical   *physical
+}
+
+// ring is a list of connections, least recently added first. The zero ring is
+// empty.
+type ring struct {
+	root link
+	len  int
+}
+
+func (r *ring) push(l *link) {
+	if r.root.next == nil {
+		r.root.prev, r.root.next = &r.root, &r.root
+	}
+	last := r.root.prev
+	l.prev, l.next = last, &r.root
+	last.next, r.root.prev = l, l
+	r.len++
+}
+
+func (r *ring) remove(l *link) {
+	l.prev.next, l.next.prev = l.next, l.prev
+	l.prev, l.next = nil, nil
+	r.len--
+}
+
+// oldest returns the connection added first, or nil.
+func (r *ring) oldest() *physical {
+	if r.len == 0 {
+		return nil
+	}
+	return r.root.next.physical
+}
+
+// newest returns the connection added last, or nil.
+func (r *ring) newest() *physical {
+	if r.len == 0 {
+		return nil
+	}
+	return r.root.prev.physical
+}

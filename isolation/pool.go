@@ -1,0 +1,168 @@
+package isolation
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/tenancy-go/tenancy/internal/sqlguard"
+	"github.com/tenancy-go/tenancy/tenant"
+)
+
+// Pool is a driver.Connector whose connections are confined to the tenant of
+// each statement's context. Use it through sql.OpenDB. It is safe for concurrent
+// use.
+type Pool struct {
+	config
+	strategy Strategy
+	check    func(query string, inTx bool) error
+
+	mu      sync.Mutex
+	open    int // connections open, being opened or being closed
+	idle    idleSet
+	busy    ring // connections in use
+	ledger  ledger
+	turns   accounts // those who wait; the first is next
+	waiters int
+	cleaner *time.Timer // nil unless scheduled
+	closed  bool
+	drained chan struct{} // closed when closed is set and open is 0
+	figures Stats         // running totals
+}
+
+var _ driver.Connector = (*Pool)(nil)
+
+// New returns a pool over strategy. It opens nothing yet: connections are opened
+// when statements need them, and strategy's connector checks each.
+func New(strategy Strategy, opts ...Option) (*Pool, error) {
+	if strategy == nil {
+		return nil, errors.New("isolation: nil strategy")
+	}
+	c := defaults()
+	if r, ok := strategy.(Recycler); ok {
+		c.tenantsPerConn = r.TenantsPerConn()
+	}
+	c.tenantsPerConn = max(c.tenantsPerConn, 0)
+	for _, opt := range opts {
+		opt(&c)
+	}
+	if err := c.validate(); err != nil {
+		return nil, err
+	}
+	return &Pool{
+		config:   c,
+		strategy: strategy,
+		check:    checker(strategy),
+		idle:     newIdleSet(c.maxConns),
+		ledger:   newLedger(),
+		drained:  make(chan struct{}),
+	}, nil
+}
+
+// checker returns the strategy's own statement check, or PostgreSQL's.
+func checker(s Strategy) func(string, bool) error {
+	if c, ok := s.(StatementChecker); ok {
+		return c.CheckStatement
+	}
+	return func(query string, inTx bool) error {
+		if err := sqlguard.Postgres(query, inTx); err != nil {
+			return fmt.Errorf("%w: %w", ErrControl, err)
+		}
+		return nil
+	}
+}
+
+// Connect returns a logical connection: it takes a physical one when a statement
+// needs it, and gives it back when database/sql takes the logical one back.
+func (p *Pool) Connect(context.Context) (driver.Conn, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return nil, ErrClosed
+	}
+	return &conn{pool: p}, nil
+}
+
+// Driver returns a driver that opens nothing by name.
+func (p *Pool) Driver() driver.Driver { return noDriver{} }
+
+type noDriver struct{}
+
+func (noDriver) Open(string) (driver.Conn, error) {
+	return nil, errors.New("isolation: open a pool with sql.OpenDB")
+}
+
+// Forget closes the idle connections confined to a tenant, and those in use once
+// they come back. Call it before the tenant's home is removed or moved.
+func (p *Pool) Forget(id tenant.ID) {
+	p.mu.Lock()
+	var victims []*physical
+	if a := p.ledger.byOwner[owner{id: id}]; a != nil && a.active() {
+		for a.idle.len > 0 {
+			victims = append(victims, p.takeIdle(a.idle.oldest()))
+		}
+	}
+	for l := p.busy.root.next; l != nil && l != &p.busy.root; l = l.next {
+		l.physical.doomed = l.physical.doomed || l.physical.owner.id == id
+	}
+	p.mu.Unlock()
+	p.discard(victims...)
+}
+
+// Close closes idle connections, waits up to [DrainTimeout] for those in use and
+// then ends them. sql.DB.Close calls it.
+func (p *Pool) Close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), p.drainTimeout)
+	defer cancel()
+	return p.Shutdown(ctx)
+}
+
+// Shutdown refuses new work, closes idle connections and waits for those in use.
+// When ctx ends first, it ends the work of connections that can be aborted, and
+// returns an error wrapping ctx's that says how many were in use.
+func (p *Pool) Shutdown(ctx context.Context) error {
+	p.discard(p.refuse()...)
+	select {
+	case <-p.drained:
+		return nil
+	case <-ctx.Done():
+	}
+	if n := p.abortBusy(); n > 0 {
+		return fmt.Errorf("isolation: closed with %d connections in use: %w", n, ctx.Err())
+	}
+	return nil
+}
+
+// refuse marks the pool closed, sends the waiters away and returns the idle
+// connections for closing.
+func (p *Pool) refuse() []*physical {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.closed {
+		p.closed = true
+		if p.cleaner != nil {
+			p.cleaner.Stop()
+		}
+		p.sendAway()
+		if p.open == 0 {
+			close(p.drained)
+		}
+	}
+	var idle []*physical
+	for p.idle.all.len > 0 {
+		idle = append(idle, p.takeIdle(p.idle.all.oldest()))
+	}
+	return idle
+}
+
+func (p *Pool) abortBusy() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for l := p.busy.root.next; l != nil && l != &p.busy.root; l = l.next {
+		l.physical.abort()
+	}
+	return p.open
+}

@@ -1,0 +1,260 @@
+package isolation
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// waiter is a statement that waits for a connection.
+type waiter struct {
+	owner owner
+	key   placeKey
+	ready chan grant // receives one grant
+
+	queued     bool
+	prev, next *waiter // around it in its owner's line
+}
+
+// fifo is the line of one owner's waiters. The zero value is empty.
+type fifo struct {
+	head, tail *waiter
+	len        int
+}
+
+func (f *fifo) push(w *waiter) {
+	w.queued, w.prev = true, f.tail
+	if f.tail == nil {
+		f.head = w
+	} else {
+		f.tail.next = w
+	}
+	f.tail = w
+	f.len++
+}
+
+// remove takes w out of the line and reports whether it was in it.
+func (f *fifo) remove(w *waiter) bool {
+	if !w.queued {
+		return false
+	}
+	if w.prev == nil {
+		f.head = w.next
+	} else {
+		w.prev.next = w.next
+	}
+	if w.next == nil {
+		f.tail = w.prev
+	} else {
+		w.next.prev = w.prev
+	}
+	w.queued, w.prev, w.next = false, nil, nil
+	f.len--
+	return true
+}
+
+// await returns the right to a connection of key for o: at once, or when its turn
+// comes, or ctx's error when ctx ends first.
+func (p *Pool) await(ctx context.Context, o owner, key placeKey) (grant, error) {
+	if err := ctx.Err(); err != nil {
+		return grant{}, err
+	}
+	p.mu.Lock()
+	if p.closed {
+		p.mu.Unlock()
+		return grant{}, ErrClosed
+	}
+	a := p.ledger.wake(o)
+	if g, ok := p.take(a, key); ok {
+		p.mu.Unlock()
+		return g, nil
+	}
+	w := &waiter{owner: o, key: key, ready: make(chan grant, 1)}
+	p.enqueue(a, w)
+	p.mu.Unlock()
+
+	start := time.Now()
+	select {
+	case g := <-w.ready:
+		p.waited(o, time.Since(start))
+		return g, g.err
+	case <-ctx.Done():
+		p.withdraw(w)
+		p.waited(o, time.Since(start))
+		return grant{}, fmt.Errorf("isolation: waiting for a connection: %w", ctx.Err())
+	}
+}
+
+// take decides what a may have at key without waiting: an idle connection of its
+// own, else one to be confined anew, else a new one, else another's place.
+func (p *Pool) take(a *account, key placeKey) (grant, bool) {
+	if p.maxConnsPerTenant > 0 && a.held >= p.maxConnsPerTenant {
+		return grant{}, false
+	}
+	if ph := a.idleAt(key); ph != nil {
+		a.held++
+		p.takeIdle(ph)
+		p.hold(ph, a)
+		a.figures.Hits++
+		p.figures.Hits++
+		return grant{conn: ph}, true
+	}
+	if ph := p.idle.at(key); ph != nil && !key.system {
+		a.held++
+		return p.takeOver(ph, a), true
+	}
+	if p.open < p.maxConns {
+		a.held++
+		p.open++
+		return grant{}, true
+	}
+	if victim := p.idle.all.oldest(); victim != nil {
+		a.held++
+		return grant{victim: p.evict(victim)}, true
+	}
+	return grant{}, false
+}
+
+// takeOver lets a have an idle connection of another owner, or its slot if the
+// connection has served enough tenants.
+func (p *Pool) takeOver(ph *physical, a *account) grant {
+	if _, served := ph.served[a.owner]; ph.served != nil && !served && len(ph.served) >= p.tenantsPerConn {
+		p.figures.Recycled++
+		return grant{victim: p.closing(p.takeIdle(ph))}
+	}
+	p.takeIdle(ph)
+	p.hold(ph, a)
+	if ph.served != nil {
+		ph.served[a.owner] = struct{}{}
+	}
+	a.figures.Switches++
+	p.figures.Switches++
+	return grant{conn: ph, confine: true}
+}
+
+// takeIdle removes ph from the idle ones.
+func (p *Pool) takeIdle(ph *physical) *physical {
+	a := p.ledger.byOwner[ph.owner]
+	p.idle.remove(ph, a)
+	p.ledger.settle(a)
+	return ph
+}
+
+// hold makes ph one of the connections in use, held by a.
+func (p *Pool) hold(ph *physical, a *account) {
+	ph.owner = a.owner
+	p.busy.push(&ph.everyone)
+}
+
+// evict takes an idle connection away from its owner for good.
+func (p *Pool) evict(ph *physical) *physical {
+	p.ledger.byOwner[ph.owner].figures.Evictions++
+	p.figures.Evictions++
+	return p.closing(p.takeIdle(ph))
+}
+
+// closing takes down that ph will be closed by whoever got its slot.
+func (p *Pool) closing(ph *physical) *physical {
+	p.figures.Closed++
+	return ph
+}
+
+func (p *Pool) enqueue(a *account, w *waiter) {
+	if a.waiting.len == 0 {
+		p.turns.pushBack(a)
+	}
+	a.waiting.push(w)
+	p.waiters++
+}
+
+// dequeue takes w out of a's line and reports whether it was in it.
+func (p *Pool) dequeue(a *account, w *waiter) bool {
+	if !a.waiting.remove(w) {
+		return false
+	}
+	p.waiters--
+	if a.waiting.len == 0 {
+		p.turns.remove(a)
+	}
+	return true
+}
+
+// dispatch grants what there is to those who wait, one of each owner in turn. An
+// owner at its own limit is passed over and keeps its turn.
+func (p *Pool) dispatch() {
+	a := p.turns.first
+	for passed := 0; passed < p.turns.len; {
+		if p.open >= p.maxConns && p.idle.all.len == 0 {
+			return
+		}
+		next, w := a.next, a.waiting.head
+		g, ok := p.take(a, w.key)
+		if !ok {
+			passed++
+			a = next
+			continue
+		}
+		w.ready <- g
+		p.dequeue(a, w)
+		p.toTheBack(a)
+		if p.turns.len == 0 {
+			return
+		}
+		passed, a = 0, p.turns.first
+	}
+}
+
+// toTheBack lets all others have their turn before a has its next.
+func (p *Pool) toTheBack(a *account) {
+	if a.waiting.len > 0 {
+		p.turns.remove(a)
+		p.turns.pushBack(a)
+	}
+}
+
+// withdraw takes back a request whose context has ended, with what it may have
+// been granted meanwhile.
+func (p *Pool) withdraw(w *waiter) {
+	p.mu.Lock()
+	a := p.ledger.byOwner[w.owner]
+	waiting := p.dequeue(a, w)
+	p.ledger.settle(a)
+	p.mu.Unlock()
+	if waiting {
+		return
+	}
+	switch g := <-w.ready; {
+	case g.err != nil:
+	case g.conn != nil:
+		g.conn.broken = g.confine // still the former owner's
+		p.release(g.conn)
+	default:
+		if g.victim != nil {
+			_ = g.victim.conn.Close() // gone either way
+		}
+		p.giveUp(w.owner)
+	}
+}
+
+// sendAway tells all who wait that the pool is closed.
+func (p *Pool) sendAway() {
+	for p.turns.len > 0 {
+		a := p.turns.first
+		w := a.waiting.head
+		p.dequeue(a, w)
+		p.ledger.settle(a)
+		w.ready <- grant{err: ErrClosed}
+	}
+}
+
+// waited takes down how long o waited.
+func (p *Pool) waited(o owner, d time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.figures.Waits++
+	p.figures.WaitTime += d
+	if a := p.ledger.byOwner[o]; a != nil {
+		a.figures.Waits++
+		a.figures.WaitTime += d
+	}
+}
