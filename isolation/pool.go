@@ -158,11 +158,21 @@ func (p *Pool) refuse() []*physical {
 	return idle
 }
 
+// abortBusy ends the work of all connections in use, side by side, since one may
+// have to tell its server. It returns how many were open.
 func (p *Pool) abortBusy() int {
 	p.mu.Lock()
-	defer p.mu.Unlock()
+	var busy []*physical
 	for l := p.busy.root.next; l != nil && l != &p.busy.root; l = l.next {
-		l.physical.abort()
+		busy = append(busy, l.physical)
 	}
-	return p.open
+	open := p.open
+	p.mu.Unlock()
+
+	var aborted sync.WaitGroup
+	for _, ph := range busy {
+		aborted.Go(ph.abort)
+	}
+	aborted.Wait()
+	return open
 }
