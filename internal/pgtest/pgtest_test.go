@@ -12,7 +12,12 @@ import (
 	"github.com/tenancy-go/tenancy/internal/pgtest"
 )
 
-func TestMain(m *testing.M) { os.Exit(pgtest.Run(m)) }
+func TestMain(m *testing.M) {
+	if pgtest.Hold() { // this process is the child of a test
+		return
+	}
+	os.Exit(pgtest.Run(m))
+}
 
 func connect(t *testing.T, url string) *sql.DB {
 	t.Helper()
