@@ -36,7 +36,7 @@ func Hold() bool {
 // workspaceRoot is a temporary directory that the server's user may enter.
 func workspaceRoot(t *testing.T) string {
 	t.Helper()
-	root, err := os.MkdirTemp("", "pgtest-lifetime-")
+	root, err := os.MkdirTemp("", "pgtest-lifetime-") //nolint:usetesting // only the test's own user may enter t.TempDir
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, os.RemoveAll(root)) })
 	require.NoError(t, os.Chmod(root, 0o755))
@@ -124,15 +124,11 @@ func TestKillEndsBusyBackends(t *testing.T) {
 	t.Parallel()
 	server := Private(t)
 	busy := make(chan error, 1)
-	ctx := t.Context()
-	started := make(chan struct{})
 	go func() {
-		close(started)
-		busy <- server.instance.exec(ctx, "SELECT count(*) FROM generate_series(1, 100000000000)")
+		busy <- server.instance.exec(t.Context(), "SELECT count(*) FROM generate_series(1, 100000000000)")
 	}()
-	<-started
 	postmaster := server.instance.process.cmd.Process.Pid
-	require.Eventually(t, func() bool { return busyBackends(server) == 1 }, stopTimeout, pollInterval)
+	require.Eventually(t, func() bool { return busyBackends(t, server) == 1 }, stopTimeout, pollInterval)
 	backends := children(postmaster)
 	require.NotEmpty(t, backends)
 
@@ -145,10 +141,11 @@ func TestKillEndsBusyBackends(t *testing.T) {
 }
 
 // busyBackends counts the backends that count a series.
-func busyBackends(s *Server) int {
+func busyBackends(t *testing.T, s *Server) int {
+	t.Helper()
 	count := -1
-	_ = s.instance.admin.QueryRow( //nolint:noctx // bounded by the test's own deadline
-		"SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%generate_series%' AND state = 'active' AND pid <> pg_backend_pid()").Scan(&count)
+	query := "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%generate_series%' AND state = 'active' AND pid <> pg_backend_pid()"
+	_ = s.instance.admin.QueryRowContext(t.Context(), query).Scan(&count) // a failure leaves -1
 	return count
 }
 

@@ -115,7 +115,7 @@ func TestPrivateServerKeepsItsDataThroughStopAndKill(t *testing.T) {
 
 	for name, end := range map[string]func(){"stop": server.Stop, "kill": server.Kill} {
 		end()
-		assert.Error(t, connect(t, server.URL("postgres")).PingContext(t.Context()), name)
+		require.Error(t, connect(t, server.URL("postgres")).PingContext(t.Context()), name)
 		server.Start()
 		assert.Equal(t, addr, server.Addr(), name)
 		var answer int
