@@ -16,6 +16,19 @@ type scope struct {
 
 var noScope = &scope{}
 
+// scopeContext carries a scope and its parent in one allocation.
+type scopeContext struct {
+	context.Context
+	scope scope
+}
+
+func (c *scopeContext) Value(key any) any {
+	if key == (contextKey{}) {
+		return &c.scope
+	}
+	return c.Context.Value(key)
+}
+
 // ErrSystem is what [FromContext] returns in a system context. It wraps
 // [ErrNoTenant], since there is none.
 var ErrSystem = fmt.Errorf("%w: system context", ErrNoTenant)
@@ -24,9 +37,9 @@ var ErrSystem = fmt.Errorf("%w: system context", ErrNoTenant)
 // context has no tenant, even where ctx had one.
 func NewContext(ctx context.Context, t Tenant) context.Context {
 	if t.ID.Validate() != nil {
-		return context.WithValue(ctx, contextKey{}, noScope)
+		return withScope(ctx, scope{})
 	}
-	return context.WithValue(ctx, contextKey{}, &scope{tenant: &t})
+	return withScope(ctx, scope{tenant: &t})
 }
 
 // System returns a context for work on behalf of the platform itself, such as
@@ -34,10 +47,19 @@ func NewContext(ctx context.Context, t Tenant) context.Context {
 // whoever reads the logs; without one the context is neither a system nor a
 // tenant context.
 func System(ctx context.Context, reason string) context.Context {
-	if reason == "" {
-		return context.WithValue(ctx, contextKey{}, noScope)
+	return withScope(ctx, scope{reason: reason})
+}
+
+func withScope(ctx context.Context, s scope) context.Context {
+	return &scopeContext{Context: ctx, scope: s}
+}
+
+// withoutScope returns ctx without the tenant or reason it may carry.
+func withoutScope(ctx context.Context) context.Context {
+	if *fromContext(ctx) == (scope{}) {
+		return ctx
 	}
-	return context.WithValue(ctx, contextKey{}, &scope{reason: reason})
+	return withScope(ctx, scope{})
 }
 
 // FromContext returns the tenant of ctx. Without one the error is [ErrNoTenant];

@@ -2,17 +2,24 @@ package tenant
 
 import (
 	"net"
-	"net/netip"
 	"strings"
 
 	"golang.org/x/net/idna"
 )
 
+// maxHostLen is well above what 253 ASCII bytes can stand for, and bounds the
+// work that a hostile name makes.
+const maxHostLen = 1024
+
 // NormalizeHost returns the host name of host, which may carry a port, in the
 // one form that tenants are looked up by: lower case, ASCII (A-labels of
-// IDNA 2008, mapped by UTS #46), without port and trailing dot. An IP address,
-// and anything that is not a host name, is refused with a [FieldError].
+// IDNA 2008, mapped by UTS #46), without port and trailing dot. An IP address in
+// any notation, and anything that is not a host name, is refused with a
+// [FieldError] that wraps [ErrInvalid].
 func NormalizeHost(host string) (string, error) {
+	if len(host) > maxHostLen {
+		return "", invalid("Host", "want at most 253 bytes, got %d", len(host))
+	}
 	name := host
 	if i := strings.LastIndexByte(name, ':'); i >= 0 {
 		h, port, err := net.SplitHostPort(name)
@@ -61,11 +68,22 @@ func isHostname(s string) bool {
 	if len(s) > 253 {
 		return false
 	}
+	last := ""
 	for label := range strings.SplitSeq(s, ".") {
 		if !isLabel(label) {
 			return false
 		}
+		last = label
 	}
-	_, err := netip.ParseAddr(s)
-	return err != nil
+	return !isNumber(last)
+}
+
+// isNumber reports whether label, as the last one of a host, makes browsers and
+// resolvers read the host as an IPv4 address, such as 127.1 or 0x7f.1.
+func isNumber(label string) bool {
+	digits := "0123456789"
+	if rest, ok := strings.CutPrefix(label, "0x"); ok {
+		label, digits = rest, "0123456789abcdef"
+	}
+	return strings.Trim(label, digits) == ""
 }

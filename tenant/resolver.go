@@ -1,6 +1,8 @@
 package tenant
 
 import (
+	"errors"
+	"fmt"
 	"net/http"
 )
 
@@ -13,6 +15,37 @@ const (
 	KindSlug
 	KindDomain
 )
+
+// String returns "ID", "slug" or "domain".
+func (k Kind) String() string {
+	switch k {
+	case KindID:
+		return "ID"
+	case KindSlug:
+		return "slug"
+	case KindDomain:
+		return "domain"
+	default:
+		return fmt.Sprintf("kind %d", uint8(k))
+	}
+}
+
+// ref returns the Ref of a name that comes from outside, or an error that wraps
+// ErrInvalid or ErrInvalidID.
+func (k Kind) ref(name string) (Ref, error) {
+	if k == KindDomain {
+		host, err := NormalizeHost(name)
+		if err != nil {
+			return Ref{}, err
+		}
+		name = host
+	}
+	ref := Ref{k, name}
+	if err := ref.Validate(); err != nil {
+		return Ref{}, err
+	}
+	return ref, nil
+}
 
 // Ref names a tenant the way a request does: by ID, slug or domain. It is
 // comparable. The zero Ref names none.
@@ -35,6 +68,9 @@ func (r Ref) Kind() Kind { return r.kind }
 
 // Name returns the ID, slug or domain.
 func (r Ref) Name() string { return r.name }
+
+// String returns r for a log: the kind and the name, quoted and cut short.
+func (r Ref) String() string { return fmt.Sprintf("%v %s", r.kind, printable(r.name)) }
 
 // Validate returns nil if a tenant could have that name; else an error that
 // wraps [ErrInvalid] or [ErrInvalidID]. Whoever looks a Ref up may take an
@@ -72,8 +108,50 @@ type Resolver interface {
 	Resolve(r *http.Request) (Match, error)
 }
 
-// ResolverFunc is a function used as a [Resolver].
+// ResolverFunc is a function used as a [Resolver]. The request it is given has
+// no body, so that the handler finds the body whole.
 type ResolverFunc func(r *http.Request) (Match, error)
 
 // Resolve calls f.
-func (f ResolverFunc) Resolve(r *http.Request) (Match, error) { return f(r) }
+func (f ResolverFunc) Resolve(r *http.Request) (Match, error) { return f(withoutBody(r)) }
+
+// withoutBody returns r, or a copy of it if it has a body.
+func withoutBody(r *http.Request) *http.Request {
+	if r.Body == nil || r.Body == http.NoBody {
+		return r
+	}
+	r = r.WithContext(r.Context())
+	r.Body, r.GetBody = http.NoBody, nil
+	return r
+}
+
+// resolve asks resolver, and takes the zero Ref for no tenant.
+func resolve(resolver Resolver, r *http.Request) (Match, error) {
+	match, err := resolver.Resolve(r)
+	if err == nil && match.Ref == (Ref{}) {
+		err = ErrNoTenant
+	}
+	return match, err
+}
+
+// broken stands for a resolver that was put together wrongly. NewGate refuses
+// it, so that resolvers can be nested without an error to check at each; used by
+// hand it fails every request.
+type broken struct{ err error }
+
+func (b broken) Resolve(*http.Request) (Match, error) { return Match{}, b.err }
+
+// usable returns why resolver can never work, or nil.
+func usable(resolver Resolver) error {
+	switch resolver := resolver.(type) {
+	case nil:
+		return errors.New("tenant: nil Resolver")
+	case broken:
+		return resolver.err
+	case ResolverFunc:
+		if resolver == nil {
+			return errors.New("tenant: nil ResolverFunc")
+		}
+	}
+	return nil
+}

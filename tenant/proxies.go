@@ -1,0 +1,83 @@
+package tenant
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"strings"
+)
+
+// peers are the addresses whose word about a request is taken.
+type peers []netip.Prefix
+
+func newPeers(prefixes []netip.Prefix) (peers, error) {
+	if len(prefixes) == 0 {
+		return nil, errors.New("tenant: no trusted peers given; want at least one netip.Prefix")
+	}
+	trusted := make(peers, 0, len(prefixes))
+	for _, prefix := range prefixes {
+		if !prefix.IsValid() {
+			return nil, fmt.Errorf("tenant: trusted peer %v is not a valid netip.Prefix", prefix)
+		}
+		if addr := prefix.Addr(); addr.Is4In6() && prefix.Bits() >= 96 {
+			prefix = netip.PrefixFrom(addr.Unmap(), prefix.Bits()-96)
+		}
+		trusted = append(trusted, prefix.Masked())
+	}
+	return trusted, nil
+}
+
+// sent reports whether r comes from one of p directly. An address that is not
+// one, such as a Unix socket's, is nobody's.
+func (p peers) sent(r *http.Request) bool {
+	if len(p) == 0 {
+		return false
+	}
+	remote, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return false
+	}
+	addr := remote.Addr().Unmap().WithZone("")
+	for _, prefix := range p {
+		if prefix.Contains(addr) {
+			return true
+		}
+	}
+	return false
+}
+
+// requestHost returns the host that r was sent to, as NormalizeHost does:
+// X-Forwarded-Host if a trusted peer sent exactly one value, else Host. A
+// request that has no host, or an IP address, names no tenant.
+func (p peers) requestHost(r *http.Request) (string, error) {
+	name := r.Host
+	if forwarded := r.Header["X-Forwarded-Host"]; len(forwarded) == 1 && p.sent(r) {
+		if value := strings.TrimSpace(forwarded[0]); value != "" && !strings.Contains(value, ",") {
+			name = value
+		}
+	}
+	if name == "" {
+		return "", ErrNoTenant
+	}
+	host, err := NormalizeHost(name)
+	if err != nil && isAddress(name) {
+		return "", ErrNoTenant
+	}
+	return host, err
+}
+
+// isAddress reports whether host is an IP address in its usual notation, with
+// or without a port.
+func isAddress(host string) bool {
+	if _, err := netip.ParseAddrPort(host); err == nil {
+		return true
+	}
+	if inner, ok := strings.CutPrefix(host, "["); ok {
+		if inner, ok = strings.CutSuffix(inner, "]"); ok {
+			host = inner
+		}
+	}
+	_, err := netip.ParseAddr(host)
+	return err == nil
+}
