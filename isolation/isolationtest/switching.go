@@ -16,7 +16,7 @@ var switchClauses = []clause{
 func (s *suite) failures() []string {
 	queries := []string{wrong, "SELECT nonsense(", "INSERT INTO notes (id, title, body) VALUES (1, 'title 1', 'a key that exists')"}
 	if s.Dialect == Postgres {
-		queries = append(queries, "SELECT 1/0", "SELECT 1/(SELECT count(*) - 5 FROM notes)", "SELECT 1; SELECT 1/0", "DO 'BEGIN RAISE EXCEPTION $$no$$; END'")
+		queries = append(queries, "SELECT 1/0", "SELECT 1/(count(*) - 5) FROM notes WHERE id <= 5", "SELECT 1; SELECT 1/0", "DO 'BEGIN RAISE EXCEPTION $$no$$; END'")
 	}
 	return queries
 }
