@@ -140,5 +140,5 @@ func (c *conn) PrepareContext(ctx context.Context, query string) (driver.Stmt, e
 	if !ok {
 		return nil, errors.Join(fmt.Errorf("sqlitefile: driver's statement %T takes no context", inner), inner.Close())
 	}
-	return &stmt{sqliteStmt: s, conn: c, vacuum: isVacuum(query)}, nil
+	return &stmt{sqliteStmt: s, conn: c, vacuum: isVacuum(query), parameters: parametersOf(inner)}, nil
 }

@@ -3,6 +3,8 @@ package sqlitefile_test
 import (
 	"context"
 	"database/sql/driver"
+	"errors"
+	"io"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -25,4 +27,17 @@ func firstInt(t testing.TB, conn driver.Conn, query string) int64 {
 func twice(_ *sqlite.FunctionContext, args []driver.Value) (driver.Value, error) {
 	n, _ := args[0].(int64)
 	return 2 * n, nil
+}
+
+// drain reads rows to their end and closes them.
+func drain(rows driver.Rows) error {
+	row := make([]driver.Value, len(rows.Columns()))
+	var err error
+	for err == nil {
+		err = rows.Next(row)
+	}
+	if errors.Is(err, io.EOF) {
+		err = nil
+	}
+	return errors.Join(err, rows.Close())
 }

@@ -14,9 +14,13 @@ type sqliteStmt interface {
 
 type stmt struct {
 	sqliteStmt
-	conn   *conn
-	vacuum bool
+	conn       *conn
+	vacuum     bool
+	parameters int
 }
+
+// NumInput returns how many parameters s has, or -1 if it is several statements.
+func (s *stmt) NumInput() int { return s.parameters }
 
 func (s *stmt) ExecContext(ctx context.Context, args []driver.NamedValue) (driver.Result, error) {
 	if s.conn.spent.Load() {
