@@ -1,0 +1,97 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+
+	"github.com/tenancy-go/tenancy/examples/saas/workspace"
+	"github.com/tenancy-go/tenancy/tenant"
+)
+
+// errorPage is what a page about a failure shows. It names neither the address that
+// was asked for nor the tenant, so that all failures of a kind look the same.
+type errorPage struct {
+	Platform Platform
+	Status   int
+	Title    string
+	Text     string
+}
+
+var errorTitles = map[int]string{
+	http.StatusForbidden:             "Not allowed",
+	http.StatusNotFound:              "Nothing here",
+	http.StatusRequestEntityTooLarge: "Too much at once",
+	http.StatusServiceUnavailable:    "One moment",
+	http.StatusGone:                  "Closed for good",
+}
+
+// fail answers with a page about a failure.
+func (u *UI) fail(w http.ResponseWriter, r *http.Request, status int, text string) {
+	title, ok := errorTitles[status]
+	if !ok {
+		title = "Something went wrong"
+	}
+	u.render(w, r, status, "error", "error", errorPage{Platform: u.about, Status: status, Title: title, Text: text})
+}
+
+const notFoundText = "It may have been deleted, or the address has a typo. Check it and try again."
+
+// NotFound answers 404.
+func (u *UI) NotFound(w http.ResponseWriter, r *http.Request) {
+	u.fail(w, r, http.StatusNotFound, notFoundText)
+}
+
+// Refuse answers a request that tenant.Gate did not let in: with a page for
+// browsers, with problem details for programs. An unknown tenant looks like one whose
+// name is malformed.
+func (u *UI) Refuse(w http.ResponseWriter, r *http.Request, err error) {
+	u.log.InfoContext(r.Context(), "refused", "method", r.Method, "host", r.Host, "path", r.URL.Path, "error", err)
+	w.Header().Add("Vary", "Accept")
+	if !strings.Contains(r.Header.Get("Accept"), "text/html") {
+		tenant.WriteError(w, r, err)
+		return
+	}
+	var refused *tenant.StatusError
+	switch {
+	case errors.As(err, &refused):
+		u.refuseStatus(w, r, refused.Status)
+	case errors.Is(err, tenant.ErrNotFound), errors.Is(err, tenant.ErrNoTenant), errors.Is(err, tenant.ErrInvalid),
+		errors.Is(err, tenant.ErrInvalidID), errors.Is(err, tenant.ErrDisagree), errors.Is(err, tenant.ErrForeign):
+		u.fail(w, r, http.StatusNotFound, "There is no workspace at this address. Check it and try again.")
+	default:
+		u.fail(w, r, http.StatusServiceUnavailable, "We cannot look workspaces up right now. Try again in a moment.")
+	}
+}
+
+func (u *UI) refuseStatus(w http.ResponseWriter, r *http.Request, status tenant.Status) {
+	switch status {
+	case tenant.StatusReadOnly:
+		u.fail(w, r, http.StatusForbidden, "This workspace is read-only for now, so nothing was changed.")
+	case tenant.StatusSuspended:
+		u.fail(w, r, http.StatusForbidden, "This workspace is suspended. Its owner can tell you more.")
+	case tenant.StatusDeleted:
+		u.fail(w, r, http.StatusGone, "This workspace was closed, and what was in it is gone.")
+	default:
+		w.Header().Set("Retry-After", "5")
+		u.fail(w, r, http.StatusServiceUnavailable, "This workspace is being made ready. Try again in a few seconds.")
+	}
+}
+
+// failure answers a request that err stopped. What another tenant has looks like what
+// nobody has, since the database shows neither.
+func (u *UI) failure(w http.ResponseWriter, r *http.Request, err error) {
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.Is(err, workspace.ErrNotFound):
+		u.NotFound(w, r)
+	case errors.As(err, &tooLarge):
+		u.fail(w, r, http.StatusRequestEntityTooLarge, "That is more than a workspace keeps in one piece. Try a shorter text.")
+	case errors.Is(err, context.Canceled):
+		return // nobody is left to answer
+	default:
+		u.log.ErrorContext(r.Context(), "request failed", "method", r.Method, "path", r.URL.Path, "error", err)
+		u.fail(w, r, http.StatusInternalServerError, "This is our fault, and it is in our log. Try again in a moment.")
+	}
+}

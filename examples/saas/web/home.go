@@ -1,0 +1,50 @@
+package web
+
+import (
+	"net/http"
+
+	"github.com/tenancy-go/tenancy/examples/saas/workspace"
+)
+
+// usageDays is how many days the usage page looks back.
+const usageDays = 14
+
+// homeBody is the body of a workspace's front page.
+type homeBody struct {
+	Documents []workspace.Document
+	Usage     workspace.Usage
+}
+
+func (m *Room) home(w http.ResponseWriter, r *http.Request) {
+	const newest = 4
+	documents, err := m.work.Documents(r.Context(), newest)
+	if err != nil {
+		m.ui.failure(w, r, err)
+		return
+	}
+	usage, err := m.work.Usage(r.Context(), usageDays)
+	if err != nil {
+		m.ui.failure(w, r, err)
+		return
+	}
+	m.show(w, r, http.StatusOK, "home", roomPage{
+		Title: "Home", Section: "home", Models: m.choices(""), Body: homeBody{documents, usage},
+	})
+}
+
+// usageBody is the body of the usage page.
+type usageBody struct {
+	workspace.Usage
+	Chart chart
+}
+
+func (m *Room) usage(w http.ResponseWriter, r *http.Request) {
+	usage, err := m.work.Usage(r.Context(), usageDays)
+	if err != nil {
+		m.ui.failure(w, r, err)
+		return
+	}
+	m.show(w, r, http.StatusOK, "usage", roomPage{
+		Title: "Usage", Section: "usage", Body: usageBody{usage, chartOf(usage.Days)},
+	})
+}

@@ -1,0 +1,90 @@
+package workspace
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"time"
+
+	"github.com/tenancy-go/tenancy/examples/saas/model"
+)
+
+// Document is a text that a tenant keeps.
+type Document struct {
+	ID        string
+	Title     string
+	Text      string // empty in a list
+	Summary   string // empty until there is one
+	Words     int
+	CreatedAt time.Time
+}
+
+func scanDocument(r row) (Document, error) {
+	var d Document
+	var created int64
+	err := r.Scan(&d.ID, &d.Title, &d.Text, &d.Summary, &d.Words, &created)
+	d.CreatedAt = unstamp(created)
+	return d, err
+}
+
+// Documents returns the limit newest documents without their text, at most
+// MaxListed.
+func (w *Workspace) Documents(ctx context.Context, limit int) ([]Document, error) {
+	return list(ctx, w.db, scanDocument,
+		`SELECT id, title, '', summary, words, created_at FROM documents ORDER BY created_at DESC, id LIMIT $1`, min(limit, MaxListed))
+}
+
+// Document returns one document, or ErrNotFound.
+func (w *Workspace) Document(ctx context.Context, id string) (Document, error) {
+	return one(ctx, w.db, scanDocument,
+		`SELECT id, title, body, summary, words, created_at FROM documents WHERE id = $1`, id)
+}
+
+// AddDocument keeps a document. Errors are an InputError or the database's.
+func (w *Workspace) AddDocument(ctx context.Context, title, text string) (Document, error) {
+	title, err := clean("title", title, MaxTitle)
+	if err != nil {
+		return Document{}, err
+	}
+	text, err = clean("text", text, MaxDocument)
+	if err != nil {
+		return Document{}, err
+	}
+	d := Document{ID: newID(), Title: title, Text: text, Words: model.Words(text), CreatedAt: w.now()}
+	err = w.inTx(ctx, func(tx *sql.Tx) error {
+		if _, err := tx.ExecContext(ctx,
+			`INSERT INTO documents (id, title, body, words, created_at) VALUES ($1, $2, $3, $4, $5)`,
+			d.ID, d.Title, d.Text, d.Words, stamp(d.CreatedAt)); err != nil {
+			return fmt.Errorf("workspace: add a document: %w", err)
+		}
+		return w.record(ctx, tx, event{kind: kindDocument, wordsIn: d.Words})
+	})
+	return d, err
+}
+
+// SummariseDocument summarises a document and keeps the summary with it, or fails
+// with ErrNotFound.
+func (w *Workspace) SummariseDocument(ctx context.Context, id string) error {
+	d, err := w.Document(ctx, id)
+	if err != nil {
+		return err
+	}
+	summariser := model.Summarise{}
+	summary, err := summariser.Reply(ctx, []model.Turn{{Role: model.User, Text: d.Text}})
+	if err != nil {
+		return fmt.Errorf("workspace: summarise: %w", err)
+	}
+	return w.inTx(ctx, func(tx *sql.Tx) error {
+		if err := mustAffect(tx.ExecContext(ctx, `UPDATE documents SET summary = $2 WHERE id = $1`, id, summary)); err != nil {
+			return err
+		}
+		return w.record(ctx, tx, event{
+			kind: kindSummary, model: summariser.Name(), wordsIn: d.Words, wordsOut: model.Words(summary),
+		})
+	})
+}
+
+// DeleteDocument removes a document, or fails with ErrNotFound.
+func (w *Workspace) DeleteDocument(ctx context.Context, id string) error {
+	return mustAffect(w.db.ExecContext(ctx, `DELETE FROM documents WHERE id = $1`, id))
+}
