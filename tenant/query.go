@@ -90,12 +90,13 @@ func (q Query) searches(t Tenant) bool {
 // compares. It is what lower() does on SQLite, and on PostgreSQL under the
 // collation "C".
 func FoldASCII(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r >= 'A' && r <= 'Z' {
-			return r + 'a' - 'A'
+	folded := []byte(s)
+	for i, c := range folded {
+		if c >= 'A' && c <= 'Z' {
+			folded[i] = c + 'a' - 'A'
 		}
-		return r
-	}, s)
+	}
+	return string(folded)
 }
 
 // Position returns the place of t in the order of q.
