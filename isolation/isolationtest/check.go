@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -147,13 +148,13 @@ func (s *suite) intact(ctx context.Context, guests ...guest) error {
 }
 
 func (s *suite) intactOn(ctx context.Context, db database, g guest) error {
-	for n := 1; n <= seeds; n++ {
-		if err := s.expect(ctx, db, g, 1, "SELECT body FROM notes WHERE id = ? AND body = ? AND version = 0", n, g.note(n)); err != nil {
+	for _, query := range []string{allNotes, allTags, allLabels} {
+		if err := s.expect(ctx, db, g, seeds, query); err != nil {
 			return err
 		}
 	}
-	for _, query := range []string{allNotes, allTags, allLabels} {
-		if err := s.expect(ctx, db, g, seeds, query); err != nil {
+	for n := 1; n <= seeds; n++ {
+		if err := s.expect(ctx, db, g, 1, oneNote+" AND body = ? AND version = 0", n, g.note(n)); err != nil {
 			return err
 		}
 	}
@@ -195,7 +196,10 @@ func inOrder(steps ...func() error) error {
 	return nil
 }
 
-// parallel runs do in n goroutines and returns their errors.
+// maxErrors is how many errors of goroutines are worth reading.
+const maxErrors = 3
+
+// parallel runs do in n goroutines and returns some of their errors, leaks first.
 func parallel(n int, do func(i int) error) error {
 	errs := make([]error, n)
 	var wg sync.WaitGroup
@@ -203,5 +207,17 @@ func parallel(n int, do func(i int) error) error {
 		wg.Go(func() { errs[i] = do(i) })
 	}
 	wg.Wait()
+	errs = slices.DeleteFunc(errs, func(err error) bool { return err == nil })
+	slices.SortStableFunc(errs, func(a, b error) int { return rank(a) - rank(b) })
+	if more := len(errs) - maxErrors; more > 0 {
+		errs = append(errs[:maxErrors], fmt.Errorf("and %d more goroutines failed", more))
+	}
 	return errors.Join(errs...)
+}
+
+func rank(err error) int {
+	if errors.Is(err, ErrLeak) {
+		return 0
+	}
+	return 1
 }

@@ -80,6 +80,9 @@ func checkNoTenant(ctx context.Context, s *suite) error {
 	if err != nil {
 		return err
 	}
+	if err := s.intact(ctx, a, b); err != nil {
+		return err
+	}
 	if err := s.refusesAll(ctx, tenant.ErrNoTenant); err != nil { // with connections that a tenant left
 		return err
 	}
@@ -89,6 +92,9 @@ func checkNoTenant(ctx context.Context, s *suite) error {
 func checkMalformed(ctx context.Context, s *suite) error {
 	a, b, err := s.pair(ctx)
 	if err != nil {
+		return err
+	}
+	if err := s.intact(ctx, a, b); err != nil {
 		return err
 	}
 	ids := []string{

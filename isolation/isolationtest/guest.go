@@ -3,10 +3,12 @@ package isolationtest
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
 
+	"github.com/tenancy-go/tenancy/isolation"
 	"github.com/tenancy-go/tenancy/tenant"
 )
 
@@ -52,7 +54,7 @@ func (s *suite) invite(ctx context.Context, n int) ([]guest, error) {
 			return nil, err
 		}
 		if err := s.seed(ctx, guests[i]); err != nil {
-			return nil, err
+			return nil, fmt.Errorf("writing the seeds of tenant %s: %w", guests[i].ID, err)
 		}
 	}
 	return guests, nil
@@ -76,19 +78,25 @@ func (s *suite) admit(ctx context.Context, g guest) error {
 	return nil
 }
 
-// seed writes g's notes and tags in one transaction.
+// seed writes g's notes and tags in one transaction, through a pool for g alone,
+// so that a clause begins with connections that were nobody's.
 func (s *suite) seed(ctx context.Context, g guest) error {
-	return s.inTx(g.in(ctx), func(tx *sql.Tx) error {
+	own, err := s.another(isolation.MaxConns(1))
+	if err != nil {
+		return err
+	}
+	err = own.inTx(g.in(ctx), func(tx *sql.Tx) error {
 		for n := 1; n <= seeds; n++ {
-			if err := s.addNote(ctx, tx, g, n); err != nil {
+			if err := own.addNote(ctx, tx, g, n); err != nil {
 				return err
 			}
-			if err := s.affect(ctx, tx, g, 1, "INSERT INTO tags (note_id, name) VALUES (?, ?)", n, g.tag(n)); err != nil {
+			if err := own.affect(ctx, tx, g, 1, "INSERT INTO tags (note_id, name) VALUES (?, ?)", n, g.tag(n)); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
+	return errors.Join(err, own.db.Close())
 }
 
 // addNote writes g's n-th note.

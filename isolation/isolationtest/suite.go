@@ -55,17 +55,40 @@ func TestStrategy(t *testing.T, open func(t *testing.T, opts ...isolation.Option
 }
 
 // Check is [TestStrategy] without a test: it returns the clauses that do not
-// hold. Use it to see that a strategy which is wrong on purpose is caught.
-func Check(ctx context.Context, open func(opts ...isolation.Option) (Target, error)) []Finding {
+// hold. Use it to see that a strategy which is wrong on purpose is caught. With
+// names, it checks those clauses only; a name that no clause has is a finding.
+func Check(ctx context.Context, open func(opts ...isolation.Option) (Target, error), names ...string) []Finding {
 	short := testing.Testing() && testing.Short()
 	var findings []Finding
-	for _, c := range clauses() {
+	for _, c := range selected(names) {
 		err := c.run(ctx, short, open)
 		if err != nil && !errors.Is(err, errNotConcerned) {
 			findings = append(findings, Finding{Clause: c.name, Err: err})
 		}
 	}
 	return findings
+}
+
+// selected returns the clauses with these names, or all if there are none.
+func selected(names []string) []clause {
+	all := clauses()
+	if len(names) == 0 {
+		return all
+	}
+	chosen := make([]clause, len(names))
+	for i, name := range names {
+		at := slices.IndexFunc(all, func(c clause) bool { return c.name == name })
+		if at < 0 {
+			chosen[i] = clause{name: name, check: noSuchClause}
+			continue
+		}
+		chosen[i] = all[at]
+	}
+	return chosen
+}
+
+func noSuchClause(context.Context, *suite) error {
+	return errors.New("isolationtest: no clause has this name")
 }
 
 var errNotConcerned = errors.New("isolationtest: the target has no such thing")
