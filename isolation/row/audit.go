@@ -1,0 +1,132 @@
+package row
+
+import (
+	"context"
+	"database/sql"
+	_ "embed" // for the SQL below
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/lib/pq"
+)
+
+// The audits. Each follows scope, takes auditArgs and returns object, problem
+// and remedy.
+var (
+	//go:embed audit/scope.sql
+	scope string
+	//go:embed audit/role.sql
+	roleAudit string
+	//go:embed audit/security.sql
+	securityAudit string
+	//go:embed audit/tables.sql
+	tablesAudit string
+	//go:embed audit/policies.sql
+	policiesAudit string
+	//go:embed audit/privileges.sql
+	privilegesAudit string
+	//go:embed audit/reach.sql
+	reachAudit string
+	//go:embed audit/keys.sql
+	keysAudit string
+	//go:embed audit/settings.sql
+	settingsAudit string
+
+	connectionAudit = scope + roleAudit + " UNION ALL " + securityAudit
+)
+
+// auditArgs are scope's parameters. role is nil for whoever asks.
+func (s *Strategy) auditArgs(role any) []any {
+	return []any{role, s.column, pq.Array(s.tables), pq.Array(s.globalKeys), pq.Array(s.definers)}
+}
+
+// audit returns all that is wrong for role, the runtime role, in tx's database.
+// tx's search_path is pg_catalog, so that expressions read the same everywhere.
+func (s *Strategy) audit(ctx context.Context, tx *sql.Tx, role string) ([]Finding, error) {
+	findings, err := s.find(ctx, tx, role, roleAudit)
+	if err != nil || isSuperuser(findings) {
+		return findings, err // nothing else matters then
+	}
+	tables, err := s.auditTables(ctx, tx, role)
+	if err != nil {
+		return nil, err
+	}
+	findings = append(findings, tables...)
+	for _, query := range []string{privilegesAudit, reachAudit, keysAudit, settingsAudit} {
+		found, err := s.find(ctx, tx, role, query)
+		if err != nil {
+			return nil, err
+		}
+		findings = append(findings, found...)
+	}
+	return findings, nil
+}
+
+// auditTables returns what is not as Install makes it in the tables themselves.
+func (s *Strategy) auditTables(ctx context.Context, tx *sql.Tx, role string) ([]Finding, error) {
+	findings, err := s.auditFunctions(ctx, tx)
+	if err != nil {
+		return nil, err
+	}
+	for _, query := range []string{tablesAudit, policiesAudit} {
+		found, err := s.find(ctx, tx, role, query)
+		if err != nil {
+			return nil, err
+		}
+		findings = append(findings, found...)
+	}
+	return findings, nil
+}
+
+// find runs one audit.
+func (s *Strategy) find(ctx context.Context, tx *sql.Tx, role, query string) ([]Finding, error) {
+	rows, err := tx.QueryContext(ctx, scope+query, s.auditArgs(role)...)
+	if err != nil {
+		return nil, fmt.Errorf("isolation/row: audit: %w", err)
+	}
+	defer rows.Close()
+	var findings []Finding
+	for rows.Next() {
+		var f Finding
+		if err := rows.Scan(&f.Object, &f.Problem, &f.Remedy); err != nil {
+			return nil, fmt.Errorf("isolation/row: audit: %w", err)
+		}
+		findings = append(findings, f)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("isolation/row: audit: %w", err)
+	}
+	slices.SortFunc(findings, func(a, b Finding) int { return strings.Compare(a.Object+"\x00"+a.Problem, b.Object+"\x00"+b.Problem) })
+	return slices.Compact(findings), nil
+}
+
+// isSuperuser reports whether findings say that the runtime role is one, or may
+// become one. To a superuser every privilege is granted.
+func isSuperuser(findings []Finding) bool {
+	return slices.ContainsFunc(findings, func(f Finding) bool { return strings.Contains(f.Problem, "is a superuser") })
+}
+
+// auditFunctions finds functions that differ from what s installs.
+func (s *Strategy) auditFunctions(ctx context.Context, tx *sql.Tx) ([]Finding, error) {
+	var findings []Finding
+	for _, f := range s.mode.functions() {
+		var same bool
+		err := tx.QueryRowContext(ctx, functionIsCurrent, f.name, f.body, f.returns, f.parallel).Scan(&same)
+		if err != nil {
+			return nil, fmt.Errorf("isolation/row: audit: %w", err)
+		}
+		if !same {
+			findings = append(findings, Finding{Object: "function tenancy." + f.name + "()", Problem: "it is missing, or not as Install makes it", Remedy: "call Install"})
+		}
+	}
+	return findings, nil
+}
+
+// functionIsCurrent asks whether a function is as Install makes it, and may be
+// called by everyone.
+const functionIsCurrent = `SELECT EXISTS (
+  SELECT FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace JOIN pg_language l ON l.oid = p.prolang
+  WHERE n.nspname = 'tenancy' AND p.proname = $1::name AND p.pronargs = 0 AND p.prosrc = $2::text AND p.prorettype = to_regtype($3::text)
+    AND p.proparallel = lower(left($4::text, 1))::"char" AND p.provolatile = 's' AND NOT p.prosecdef AND p.proconfig IS NULL
+    AND l.lanname = 'plpgsql' AND has_function_privilege('public', p.oid, 'EXECUTE'))`

@@ -1,0 +1,72 @@
+// Package row keeps the tenants' rows apart in tables that they share, by
+// PostgreSQL's row-level security. It needs PostgreSQL 14 or later.
+//
+//	runtime, err := postgres.NewConnector("postgres://app:…@db/saas")
+//	admin, err := postgres.NewConnector("postgres://owner:…@db/saas")
+//	strategy, err := row.New(runtime, row.Admin(admin), row.Migrations(migrations))
+//	err = strategy.Migrate(ctx, anyTenant) // at deployment: tables, then policies on them
+//	err = strategy.Verify(ctx)             // at start-up and in CI
+//	pool, err := isolation.New(strategy)
+//
+// # Roles
+//
+// The runtime role, which runtime logs in as, is what statements of tenants run
+// as. postgres.EnsureRole makes it. It owns nothing, bypasses nothing, and may
+// SELECT, INSERT, UPDATE and DELETE in the tenant tables. The administrative role
+// owns the tables and runs Migrate and Install; it need not be a superuser, but
+// owns the database and may make roles. The role tenancy_owner has no login and
+// owns the schema tenancy. A system role, if there is one, has BYPASSRLS and is
+// for statements of tenant.System alone.
+//
+// Every new connection is checked for the runtime role's rights, and for tables
+// that the role can reach while their row security is off. It is refused with
+// isolation.ErrUnsafe and the SQL to mend it; forgetting Verify opens nothing.
+//
+// # Tables
+//
+// A tenant table has a column tenant_id of type text, varchar or uuid, NOT NULL.
+// Install gives it a default, so INSERT fills it in. Every table that has the
+// column is a tenant table, unless [Tables] names them. A uuid column holds only
+// tenants whose ID is a UUID spelt as PostgreSQL spells it.
+//
+// Tables without the column belong to the platform: the runtime role reaches
+// them as far as the host grants it.
+//
+// # Keys
+//
+// Primary keys, unique indexes and foreign keys between tenant tables begin with
+// the tenant. PostgreSQL checks keys past the policies, so without it one tenant
+// learns from a conflict what another has, and deletes another's rows by
+// cascade. Verify finds such keys and gives the SQL for each:
+//
+//	CREATE TABLE orders (
+//		tenant_id text NOT NULL,
+//		id        uuid NOT NULL DEFAULT gen_random_uuid(),
+//		number    text NOT NULL,
+//		PRIMARY KEY (tenant_id, id),
+//		UNIQUE (tenant_id, number)
+//	);
+//	CREATE TABLE items (
+//		tenant_id text NOT NULL,
+//		id        uuid NOT NULL DEFAULT gen_random_uuid(),
+//		order_id  uuid NOT NULL,
+//		PRIMARY KEY (tenant_id, id),
+//		FOREIGN KEY (tenant_id, order_id) REFERENCES orders ON DELETE CASCADE
+//	);
+//
+// # Limits
+//
+// [Plain] is no boundary against SQL injection. The tenant is a setting of the
+// session, and a SELECT can change it:
+//
+//	SELECT … FROM (SELECT set_config('tenancy.tenant', 'other', true) OFFSET 0) s, LATERAL (SELECT * FROM orders WHERE s IS NOT NULL) o
+//
+// It stops mistakes, not attackers who can write SQL. The pool's statement guard
+// refuses SET and RESET but does not look inside a SELECT. Bind parameters, always.
+//
+// Row security hides rows and nothing else. Tenants see how large tables are and
+// how busy the server is, what sequences have reached that they may call, and
+// NOTIFY payloads and advisory locks of others. COPY … FROM is refused on tenant
+// tables: insert from unnest($1::text[], …) instead. Operators that are not
+// LEAKPROOF, such as LIKE, jsonb's @> and = on numeric, cannot use an index there.
+package row

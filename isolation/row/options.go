@@ -1,0 +1,104 @@
+package row
+
+import (
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+)
+
+// config is what options set.
+type config struct {
+	admin, system driver.Connector
+	tables        []string // schema.table; nil means every table with the column
+	column        string
+	owner         string
+	migrations    fs.FS
+	globalKeys    []string // schema.name
+	definers      []string // schema.name
+	errs          []error
+}
+
+// Option changes a Strategy.
+type Option func(*config)
+
+// Plain keeps the tenant in the session's setting tenancy.tenant. It is the
+// default. Any SQL that runs on the session can change it: see the package's
+// section on limits.
+func Plain() Option { return func(*config) {} }
+
+// Admin gives the connector that Install and Migrate use. Its role owns the
+// tables, or is a superuser, and may create roles.
+func Admin(connector driver.Connector) Option {
+	return func(c *config) { c.admin = connector }
+}
+
+// System gives the connector for statements of a system context. Its role sees
+// all tenants' rows, so it has BYPASSRLS, and its password is kept apart from the
+// runtime role's. Without it such statements fail with isolation.ErrNoSystem.
+func System(connector driver.Connector) Option {
+	return func(c *config) { c.system = connector }
+}
+
+// Tables names the tenants' tables, as table (in schema public) or schema.table,
+// spelt as in the catalog. By default these are all tables that have the tenant
+// column. Partitions and children are reached through the table above them alone.
+func Tables(names ...string) Option {
+	return func(c *config) { c.tables = c.qualify("Tables", append(c.tables, names...)) }
+}
+
+// Column names the column that holds the tenant's ID. The default is tenant_id.
+func Column(name string) Option { return func(c *config) { c.column = name } }
+
+// Owner names the role that owns the schema tenancy. Install makes it, without a
+// login. Roles are shared by all databases of a server. The default is
+// tenancy_owner.
+func Owner(role string) Option { return func(c *config) { c.owner = role } }
+
+// Migrations gives the host's own migrations, which Migrate applies before it
+// installs the policies. Files are named 00001_name.sql, lie at fsys's root, and
+// hold statements after a line "-- +goose Up".
+func Migrations(fsys fs.FS) Option { return func(c *config) { c.migrations = fsys } }
+
+// AllowGlobalKeys excepts constraints and unique indexes from the rule that they
+// have the tenant column, as name (in schema public) or schema.name. Through such
+// a key one tenant can find out that another has a value: except keys whose
+// values nobody can guess, such as random UUIDs.
+func AllowGlobalKeys(names ...string) Option {
+	return func(c *config) { c.globalKeys = c.qualify("AllowGlobalKeys", append(c.globalKeys, names...)) }
+}
+
+// AllowDefiner excepts SECURITY DEFINER functions that run as a role which
+// bypasses row security, as name (in schema public) or schema.name. Their authors
+// keep tenants apart in them by hand.
+func AllowDefiner(names ...string) Option {
+	return func(c *config) { c.definers = c.qualify("AllowDefiner", append(c.definers, names...)) }
+}
+
+// qualify puts schema public before names that have none.
+func (c *config) qualify(option string, names []string) []string {
+	qualified := make([]string, len(names))
+	for i, name := range names {
+		schema, object, found := strings.Cut(name, ".")
+		if !found {
+			schema, object = "public", name
+		}
+		if schema == "" || object == "" || strings.ContainsAny(object, ".\x00") {
+			c.errs = append(c.errs, fmt.Errorf("isolation/row: %s: %q is neither name nor schema.name", option, name))
+		}
+		qualified[i] = schema + "." + object
+	}
+	return qualified
+}
+
+// check returns what is wrong with c.
+func (c *config) check() error {
+	if err := errors.Join(c.errs...); err != nil {
+		return err
+	}
+	if c.column == "" || c.owner == "" || strings.ContainsRune(c.column+c.owner, 0) {
+		return fmt.Errorf("isolation/row: bad name of column %q or owner %q", c.column, c.owner)
+	}
+	return nil
+}

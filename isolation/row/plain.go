@@ -1,0 +1,49 @@
+package row
+
+import (
+	"database/sql/driver"
+
+	"github.com/lib/pq"
+
+	"github.com/tenancy-go/tenancy/tenant"
+)
+
+// plain is the mode that keeps the tenant in a setting.
+type plain struct{}
+
+// enter relies on SET, not on set_config, which is a whole SELECT to plan.
+func (plain) enter(_ driver.Conn, id tenant.ID) (string, error) {
+	return "SET tenancy.tenant = " + pq.QuoteLiteral(id.String()), nil
+}
+
+// functions are plpgsql: a function in SQL would be planned anew in each
+// statement. They are STABLE, since what an IMMUTABLE one returned would stay in
+// cached plans when the tenant changes. They are PARALLEL SAFE, since workers
+// get the leader's settings. Their names are qualified down to the operators, so
+// that a search_path means nothing to them.
+func (plain) functions() []function {
+	return []function{
+		{name: "current_tenant", returns: "text", parallel: "SAFE", body: `
+DECLARE
+  id pg_catalog.text := pg_catalog.current_setting('tenancy.tenant', true);
+BEGIN
+  IF id OPERATOR(pg_catalog.<>) '' THEN
+    RETURN id;
+  END IF;
+  RAISE EXCEPTION 'tenancy: no tenant is set on this session' USING ERRCODE = '42501';
+END`},
+		{name: "current_tenant_uuid", returns: "uuid", parallel: "SAFE", body: uuidBody},
+	}
+}
+
+// uuidBody reads the tenant as a UUID. PostgreSQL reads one UUID from several
+// spellings, which are different tenants, so only its own spelling passes.
+const uuidBody = `
+DECLARE
+  id pg_catalog.text := tenancy.current_tenant();
+BEGIN
+  IF id::pg_catalog.uuid::pg_catalog.text OPERATOR(pg_catalog.=) id THEN
+    RETURN id::pg_catalog.uuid;
+  END IF;
+  RAISE EXCEPTION 'tenancy: tenant % is not a UUID as PostgreSQL writes it', id USING ERRCODE = '42501';
+END`

@@ -1,0 +1,55 @@
+package row
+
+import (
+	"database/sql/driver"
+	"errors"
+	"fmt"
+
+	"github.com/tenancy-go/tenancy/isolation"
+	"github.com/tenancy-go/tenancy/tenant"
+)
+
+// Strategy keeps the tenants' rows apart in shared tables. It is an
+// isolation.Strategy and an isolation.Provisioner, and safe for concurrent use.
+type Strategy struct {
+	config
+	runtime driver.Connector // as given, unchecked
+	place   isolation.Place
+	mode    mode
+}
+
+// mode is how a session learns its tenant, and how policies read it.
+type mode interface {
+	// functions are what the policies and the columns' defaults call.
+	functions() []function
+	// enter returns the SQL that makes id the tenant of conn's session, to run
+	// right after the session was reset. id is valid.
+	enter(conn driver.Conn, id tenant.ID) (string, error)
+}
+
+// New returns a strategy whose statements run on connector's connections, which
+// come from package isolation/postgres. The role that connector logs in as is the
+// runtime role: it must own nothing and bypass nothing (postgres.EnsureRole makes
+// such a role), and New's caller runs Install or Migrate once before it serves.
+func New(connector driver.Connector, opts ...Option) (*Strategy, error) {
+	if connector == nil {
+		return nil, errors.New("isolation/row: nil connector")
+	}
+	s := &Strategy{config: config{column: "tenant_id", owner: "tenancy_owner"}, runtime: connector, mode: plain{}}
+	for _, opt := range opts {
+		opt(&s.config)
+	}
+	if err := s.config.check(); err != nil {
+		return nil, err
+	}
+	s.place = isolation.Place{Key: key(connector), Connector: guarded{inner: connector, strategy: s}}
+	return s, nil
+}
+
+// key names connector's server and database.
+func key(connector driver.Connector) string {
+	if named, ok := connector.(fmt.Stringer); ok {
+		return "row " + named.String()
+	}
+	return fmt.Sprintf("row %p", connector)
+}

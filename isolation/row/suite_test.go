@@ -1,0 +1,62 @@
+package row_test
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"io/fs"
+	"testing"
+
+	"github.com/lib/pq"
+	"github.com/stretchr/testify/require"
+
+	"github.com/tenancy-go/tenancy/isolation"
+	"github.com/tenancy-go/tenancy/isolation/isolationtest"
+	"github.com/tenancy-go/tenancy/isolation/row"
+)
+
+func TestStrategy(t *testing.T) {
+	t.Parallel()
+	t.Run("text", func(t *testing.T) { runSuite(t, isolationtest.SharedTables()) })
+	t.Run("uuid", func(t *testing.T) { runSuite(t, isolationtest.SharedUUIDTables()) })
+}
+
+func runSuite(t *testing.T, migrations fs.FS) {
+	t.Parallel()
+	f := open(t, `CREATE ROLE $app_system LOGIN BYPASSRLS PASSWORD '`+password+`'`)
+	s := f.strategy(t, row.Migrations(migrations), row.System(f.connector(t, f.db.As(f.role+"_system", password))))
+	require.NoError(t, s.Migrate(t.Context(), acme))
+	f.exec(t, `GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO $app_system`)
+
+	isolationtest.TestStrategy(t, func(t *testing.T, opts ...isolation.Option) isolationtest.Target {
+		pool, err := isolation.New(s, opts...)
+		require.NoError(t, err)
+		return isolationtest.Target{
+			Pool:        pool,
+			Provision:   s.Provision,
+			Deprovision: s.Deprovision,
+			Shared:      true,
+			System:      true,
+			CopyIn:      true,
+			Kill:        func(ctx context.Context) error { return kill(ctx, f.admin, f.role) },
+		}
+	})
+}
+
+// kill ends the sessions that role has now, and returns once they are gone.
+func kill(ctx context.Context, admin *sql.DB, role string) error {
+	var pids pq.Int64Array
+	err := admin.QueryRowContext(ctx, `SELECT array_agg(pid) FROM pg_stat_activity WHERE usename = $1`, role).Scan(&pids)
+	if err != nil {
+		return fmt.Errorf("find sessions: %w", err)
+	}
+	if _, err := admin.ExecContext(ctx, `SELECT pg_terminate_backend(pid::int, 10000) FROM unnest($1::bigint[]) AS p(pid)`, pids); err != nil {
+		return fmt.Errorf("terminate: %w", err)
+	}
+	var left int
+	err = admin.QueryRowContext(ctx, `SELECT count(*) FROM pg_stat_activity WHERE pid = ANY ($1::bigint[]) AND usename = $2`, pids, role).Scan(&left)
+	if err == nil && left > 0 {
+		err = fmt.Errorf("%d sessions outlived their termination", left)
+	}
+	return err
+}
