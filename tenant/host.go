@@ -20,25 +20,38 @@ func NormalizeHost(host string) (string, error) {
 	if len(host) > maxHostLen {
 		return "", invalid("Host", "want at most 253 bytes, got %d", len(host))
 	}
-	name := host
-	if i := strings.LastIndexByte(name, ':'); i >= 0 {
-		h, port, err := net.SplitHostPort(name)
-		if err != nil || !isPort(port) {
-			return "", invalid("Host", "%s: want a host name, with a port at most", printable(host))
-		}
-		name = h
+	name, ok := withoutPort(host)
+	if name = strings.TrimSuffix(name, "."); ok && !isLowerHost(name) {
+		name, ok = toASCII(name)
 	}
-	name = strings.TrimSuffix(name, ".")
-	if !isLowerHost(name) {
-		var err error
-		if name, err = idna.Lookup.ToASCII(name); err != nil {
-			return "", invalid("Host", "%s: want a host name", printable(host))
-		}
-	}
-	if !isHostname(name) {
-		return "", invalid("Host", "%s: want a host name", printable(host))
+	if !ok || !isHostname(name) {
+		return "", invalid("Host", "%s: want a host name, with a port at most", printable(host))
 	}
 	return name, nil
+}
+
+// withoutPort returns host without its port, and whether it is well formed so
+// far.
+func withoutPort(host string) (string, bool) {
+	if strings.IndexByte(host, ':') < 0 {
+		return host, true
+	}
+	name, port, err := net.SplitHostPort(host)
+	return name, err == nil && host[0] != '[' && isPort(port)
+}
+
+// toASCII maps name, and refuses one whose mapped form is not itself in that
+// form: the mapping lets invalid UTF-8 through as U+FFFD.
+func toASCII(name string) (string, bool) {
+	if lower := strings.ToLower(name); isLowerHost(lower) && len(lower) == len(name) {
+		return lower, true
+	}
+	mapped, err := idna.Lookup.ToASCII(name)
+	if err != nil || mapped == name {
+		return mapped, err == nil
+	}
+	again, err := idna.Lookup.ToASCII(mapped)
+	return mapped, err == nil && again == mapped
 }
 
 func isPort(s string) bool {
@@ -54,36 +67,39 @@ func isPort(s string) bool {
 }
 
 // isLowerHost reports whether s needs no mapping: the common case, without the
-// cost of one. A-labels go through the mapping, which checks them.
+// cost of one. A-labels, and others that IDNA keeps for itself by hyphens in the
+// third and fourth place, go through the mapping, which checks them.
 func isLowerHost(s string) bool {
 	for i := range len(s) {
 		if c := s[i]; !(c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '-' || c == '.') {
 			return false
 		}
 	}
-	return !strings.Contains(s, "xn--")
+	return !strings.Contains(s, "--")
 }
 
 func isHostname(s string) bool {
 	if len(s) > 253 {
 		return false
 	}
-	last := ""
-	for label := range strings.SplitSeq(s, ".") {
-		if !isLabel(label) {
+	for more := true; more; {
+		var label string
+		label, s, more = strings.Cut(s, ".")
+		if !isLabel(label) || !more && isNumber(label) {
 			return false
 		}
-		last = label
 	}
-	return !isNumber(last)
+	return true
 }
 
 // isNumber reports whether label, as the last one of a host, makes browsers and
 // resolvers read the host as an IPv4 address, such as 127.1 or 0x7f.1.
 func isNumber(label string) bool {
-	digits := "0123456789"
-	if rest, ok := strings.CutPrefix(label, "0x"); ok {
-		label, digits = rest, "0123456789abcdef"
+	digits, hex := strings.CutPrefix(label, "0x")
+	for i := range len(digits) {
+		if c := digits[i]; !(c >= '0' && c <= '9' || hex && c >= 'a' && c <= 'f') {
+			return false
+		}
 	}
-	return strings.Trim(label, digits) == ""
+	return true
 }
