@@ -61,7 +61,7 @@ func run(ctx context.Context, args []string, out, errOut io.Writer) (err error) 
 		return err
 	}
 	if o.selftest {
-		return selftest(ctx, o.Config, out)
+		return runSelftest(ctx, o.Config, out, errOut)
 	}
 	if o.Dir == "" {
 		if o.Dir, err = os.MkdirTemp("", "saas-"); err != nil {

@@ -2,7 +2,53 @@ package main
 
 import (
 	"context"
+	"errors"
 	"io"
+	"log/slog"
+	"net"
+
+	"github.com/tenancy-go/tenancy/examples/saas/selftest"
+	"github.com/tenancy-go/tenancy/examples/saas/web"
 )
 
-func selftest(ctx context.Context, cfg Config, out io.Writer) error { return nil }
+// runSelftest checks the program on data of its own, which it removes again: nothing
+// in cfg's directory or database is touched.
+func runSelftest(ctx context.Context, cfg Config, out, errOut io.Writer) (err error) {
+	cfg, remove, err := scratch(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, remove(context.WithoutCancel(ctx))) }()
+	log := slog.New(web.TenantHandler{Handler: slog.NewTextHandler(errOut, &slog.HandlerOptions{Level: slog.LevelWarn})})
+	return selftest.Run(ctx, program{cfg: cfg, log: log}, out)
+}
+
+// program starts the whole program in this process.
+type program struct {
+	cfg Config
+	log *slog.Logger
+}
+
+// Start serves on a free loopback port until the instance is stopped.
+func (p program) Start(ctx context.Context) (selftest.Instance, error) {
+	app, err := Open(ctx, p.cfg, p.log)
+	if err != nil {
+		return selftest.Instance{}, err
+	}
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return selftest.Instance{}, errors.Join(err, app.Close())
+	}
+	serving, stop := context.WithCancel(ctx)
+	stopped := make(chan error, 1)
+	go func() { stopped <- serve(serving, listener, app.Handler, p.log) }()
+	return selftest.Instance{
+		Addr:   listener.Addr().String(),
+		Store:  app.Store,
+		Remove: app.Sign.Remove,
+		Stop: func() error {
+			stop()
+			return errors.Join(<-stopped, app.Close())
+		},
+	}, nil
+}

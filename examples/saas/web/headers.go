@@ -2,6 +2,7 @@ package web
 
 import (
 	"net/http"
+	"path"
 	"strings"
 )
 
@@ -14,12 +15,22 @@ const policy = "default-src 'none'; style-src 'self'; script-src 'self'; img-src
 func (u *UI) Wrap(next http.Handler) http.Handler {
 	site := u.sameOrigin(next)
 	return securityHeaders(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if strings.HasPrefix(r.URL.Path, "/static/") {
+		switch {
+		case !isClean(r.URL.Path):
+			u.NotFound(w, r)
+		case strings.HasPrefix(r.URL.Path, "/static/"):
 			u.assets.ServeHTTP(w, r)
-			return
+		default:
+			site.ServeHTTP(w, r)
 		}
-		site.ServeHTTP(w, r)
 	}))
+}
+
+// isClean reports whether p has no empty and no dot segments. http.ServeMux would
+// redirect the others, to where a workspace named by a path is not.
+func isClean(p string) bool {
+	clean := path.Clean(p)
+	return p == clean || p == clean+"/"
 }
 
 // securityHeaders sets the headers that every answer carries.

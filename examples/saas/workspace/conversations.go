@@ -56,12 +56,15 @@ func (w *Workspace) Conversations(ctx context.Context, limit int) ([]Conversatio
 
 // Conversation returns one conversation, or ErrNotFound.
 func (w *Workspace) Conversation(ctx context.Context, id string) (Conversation, error) {
+	if !isID(id) {
+		return Conversation{}, ErrNotFound
+	}
 	return one(ctx, w.db, scanConversation,
 		`SELECT `+conversationColumns+` FROM conversations WHERE id = $1`, id)
 }
 
-// Messages returns the messages of a conversation, oldest first; none if there is
-// no such conversation.
+// Messages returns the messages of a conversation that Conversation found, oldest
+// first.
 func (w *Workspace) Messages(ctx context.Context, id string) ([]Message, error) {
 	return list(ctx, w.db, scanMessage,
 		`SELECT role, model, body, created_at FROM messages WHERE conversation_id = $1 ORDER BY position`, id)
@@ -107,6 +110,9 @@ func (w *Workspace) Prompt(ctx context.Context, id, modelName, prompt string) er
 // DeleteConversation removes a conversation with its messages, or fails with
 // ErrNotFound. What was used stays in the usage.
 func (w *Workspace) DeleteConversation(ctx context.Context, id string) error {
+	if !isID(id) {
+		return ErrNotFound
+	}
 	return mustAffect(w.db.ExecContext(ctx, `DELETE FROM conversations WHERE id = $1`, id))
 }
 

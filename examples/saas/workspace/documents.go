@@ -36,6 +36,9 @@ func (w *Workspace) Documents(ctx context.Context, limit int) ([]Document, error
 
 // Document returns one document, or ErrNotFound.
 func (w *Workspace) Document(ctx context.Context, id string) (Document, error) {
+	if !isID(id) {
+		return Document{}, ErrNotFound
+	}
 	return one(ctx, w.db, scanDocument,
 		`SELECT id, title, body, summary, words, created_at FROM documents WHERE id = $1`, id)
 }
@@ -86,5 +89,8 @@ func (w *Workspace) SummariseDocument(ctx context.Context, id string) error {
 
 // DeleteDocument removes a document, or fails with ErrNotFound.
 func (w *Workspace) DeleteDocument(ctx context.Context, id string) error {
+	if !isID(id) {
+		return ErrNotFound
+	}
 	return mustAffect(w.db.ExecContext(ctx, `DELETE FROM documents WHERE id = $1`, id))
 }

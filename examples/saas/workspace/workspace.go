@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -118,6 +119,12 @@ func mustAffect(res sql.Result, err error) error {
 
 // newID returns an ID that nobody can guess.
 func newID() string { return strings.ToLower(rand.Text()) }
+
+var idPattern = regexp.MustCompile(`^[a-z2-7]{26}$`)
+
+// isID reports whether newID could have returned id. Any other is unknown without
+// asking the database, which may refuse to compare it: PostgreSQL takes no zero bytes.
+func isID(id string) bool { return idPattern.MatchString(id) }
 
 // stamp is a time as the database keeps it: microseconds since 1970.
 func stamp(t time.Time) int64 { return t.UnixMicro() }
