@@ -11,9 +11,10 @@ import (
 	"github.com/lib/pq/pqerror"
 )
 
-// roleAttempts is how often EnsureRole tries again when another process changes
-// the same role.
-const roleAttempts = 5
+// roleAttempts is how often EnsureRole tries when another process changes the same
+// role. Those that are connected to the same database take turns; roles belong to
+// all databases of a server, though.
+const roleAttempts = 10
 
 // EnsureRole makes the login role name, or takes from it what a tenants' role
 // must not have: it logs in, inherits nothing, and is no superuser, creates no
@@ -51,25 +52,44 @@ const attributes = `SELECT pg_catalog.concat_ws(' ',
 	CASE WHEN rolbypassrls THEN 'NOBYPASSRLS' END)
 	FROM pg_catalog.pg_roles WHERE rolname = $1`
 
-// ensureRole makes or mends the role once. It names only the attributes that
-// are wrong, since naming some at all takes a superuser.
+// ensureRole makes or mends the role once.
 func ensureRole(ctx context.Context, admin *sql.DB, name, verifier string) error {
+	tx, err := admin.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback() //nolint:errcheck // after a commit there is nothing to roll back
+	if _, err := tx.ExecContext(ctx, `SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('tenancy role ' || $1::pg_catalog.text, 0))`, name); err != nil {
+		return err
+	}
+	statement, err := roleStatement(ctx, tx, name, verifier)
+	if err != nil || statement == "" {
+		return err
+	}
+	if _, err := tx.ExecContext(ctx, statement); err != nil {
+		return err
+	}
+	return tx.Commit()
+}
+
+// roleStatement returns what the role still needs, or nothing. It names only the
+// attributes that are wrong, since naming some at all takes a superuser.
+func roleStatement(ctx context.Context, tx *sql.Tx, name, verifier string) (string, error) {
 	verb, change := "ALTER", ""
-	err := admin.QueryRowContext(ctx, attributes, name).Scan(&change)
+	err := tx.QueryRowContext(ctx, attributes, name).Scan(&change)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		verb, change = "CREATE", "LOGIN NOINHERIT NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS"
 	case err != nil:
-		return err
+		return "", err
 	}
 	if verifier != "" {
 		change += " PASSWORD " + pq.QuoteLiteral(verifier)
 	}
 	if change == "" {
-		return nil
+		return "", nil
 	}
-	_, err = admin.ExecContext(ctx, strings.Join([]string{verb, "ROLE", pq.QuoteIdentifier(name), change}, " "))
-	return err
+	return strings.Join([]string{verb, "ROLE", pq.QuoteIdentifier(name), change}, " "), nil
 }
 
 // isRoleRace reports whether err comes from two sessions making or changing a
