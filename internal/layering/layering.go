@@ -141,7 +141,7 @@ func (g *Graph) standard(importPath string) bool {
 func (g *Graph) checkImport(rel, imported string) string {
 	target, own := g.relative(imported)
 	switch {
-	case forTests(imported) && !isTestHelper(rel):
+	case forTests(imported) && !isTestHelper(rel) && !forReaders(target):
 		return "only tests and test helpers may"
 	case own:
 		return checkArrow(rel, target)
@@ -161,15 +161,19 @@ func forTests(imported string) bool {
 // isTestHelper reports whether a package is by its name a help for tests.
 func isTestHelper(importPath string) bool { return strings.HasSuffix(path.Base(importPath), "test") }
 
+// forReaders reports whether a package of this module is there to be read and
+// run. Its name says nothing of tests: examples/saas/selftest is a program's part.
+func forReaders(rel string) bool { return within(rel, "examples") || within(rel, "docs") }
+
 // checkArrow says why the package at from may not import the one at to, both of
 // this module, or "".
 func checkArrow(from, to string) string {
 	fromTop, _, below := strings.Cut(from, "/")
 	toTop, _, _ := strings.Cut(to, "/")
 	switch {
-	case fromTop == "examples" || fromTop == "docs":
+	case forReaders(from):
 		return ""
-	case toTop == "examples" || toTop == "docs":
+	case forReaders(to):
 		return "examples and docs are imported by nobody"
 	case toTop == "internal":
 		return ""

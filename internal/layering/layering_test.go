@@ -70,7 +70,8 @@ func TestCheckAllowsTheDesign(t *testing.T) {
 		"internal/problem/p.go":             file("net/http"),
 		"internal/sqlkit/k.go":              file("github.com/pressly/goose/v3"),
 		"internal/pgtest/p.go":              file("testing", "net/http/httptest"),
-		"examples/saas/main.go":             file("example.com/m/isolation/row", "example.com/m/billing"),
+		"examples/saas/main.go":             file("example.com/m/isolation/row", "example.com/m/billing", "example.com/m/examples/saas/selftest"),
+		"examples/saas/selftest/s.go":       file("net/http"),
 	})
 	assert.Empty(t, graph.Check())
 }
