@@ -511,8 +511,8 @@ func TestNewGateRefuses(t *testing.T) {
 	}
 	for name, option := range options {
 		_, err := tenant.NewGate(store, fine, option)
-		assert.Error(t, err, name)
+		require.Error(t, err, name)
 	}
 	_, err := tenant.NewGate(nil, fine)
-	assert.Error(t, err)
+	require.Error(t, err)
 }

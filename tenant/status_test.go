@@ -27,7 +27,7 @@ func TestStatusTo(t *testing.T) {
 		for i, to := range all {
 			err := from.To(to)
 			if row[i] == 'y' {
-				assert.NoError(t, err, "%s to %s", from, to)
+				require.NoError(t, err, "%s to %s", from, to)
 				continue
 			}
 			require.ErrorIs(t, err, tenant.ErrTransition, "%s to %s", from, to)

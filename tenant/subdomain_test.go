@@ -148,7 +148,7 @@ func FuzzSubdomain(f *testing.F) {
 			normal, normalErr := tenant.NormalizeHost(name)
 			require.NoError(t, normalErr)
 			assert.Equal(t, match.Ref.Name()+".example.com", normal, "an untrusted peer chose the tenant")
-			assert.NoError(t, tenant.ValidateSlug(match.Ref.Name()))
+			require.NoError(t, tenant.ValidateSlug(match.Ref.Name()))
 			require.ErrorIs(t, domainErr, tenant.ErrNoTenant, "two resolvers claim one host")
 			return
 		}

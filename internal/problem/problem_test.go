@@ -1,13 +1,13 @@
 package problem_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
 	"math"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"testing"
 	"time"
 
@@ -17,17 +17,18 @@ import (
 	"github.com/tenancy-go/tenancy/internal/problem"
 )
 
-func write(method string, p problem.Problem) *httptest.ResponseRecorder {
+func write(t *testing.T, method string, p problem.Problem) *httptest.ResponseRecorder {
+	t.Helper()
 	w := httptest.NewRecorder()
 	w.Header().Set("Content-Encoding", "gzip")
 	w.Header().Set("ETag", `"x"`)
-	problem.Write(w, httptest.NewRequest(method, "/", nil), p)
+	problem.Write(w, httptest.NewRequestWithContext(t.Context(), method, "/", nil), p)
 	return w
 }
 
 func TestWrite(t *testing.T) {
 	t.Parallel()
-	w := write(http.MethodGet, problem.Problem{
+	w := write(t, http.MethodGet, problem.Problem{
 		Type:       problem.Type("limit-exceeded"),
 		Title:      "Limit exceeded",
 		Status:     http.StatusTooManyRequests,
@@ -55,7 +56,7 @@ func TestWrite(t *testing.T) {
 
 func TestWriteLeavesOutWhatIsEmpty(t *testing.T) {
 	t.Parallel()
-	w := write(http.MethodGet, problem.Problem{Title: "Gone", Status: http.StatusGone, Members: map[string]any{"detail": "x"}})
+	w := write(t, http.MethodGet, problem.Problem{Title: "Gone", Status: http.StatusGone, Members: map[string]any{"detail": "x"}})
 	assert.JSONEq(t, `{"title": "Gone", "status": 410}`, w.Body.String())
 	assert.Empty(t, w.Header().Get("Retry-After"))
 }
@@ -63,7 +64,7 @@ func TestWriteLeavesOutWhatIsEmpty(t *testing.T) {
 func TestWriteNeverAnswersWithSuccess(t *testing.T) {
 	t.Parallel()
 	for _, status := range []int{0, 200, 204, 302, 600} {
-		w := write(http.MethodGet, problem.Problem{Status: status})
+		w := write(t, http.MethodGet, problem.Problem{Status: status})
 		assert.Equal(t, http.StatusInternalServerError, w.Code, "status %d", status)
 		assert.JSONEq(t, `{"status": 500}`, w.Body.String())
 	}
@@ -71,7 +72,7 @@ func TestWriteNeverAnswersWithSuccess(t *testing.T) {
 
 func TestWriteDropsMembersThatCannotBeEncoded(t *testing.T) {
 	t.Parallel()
-	w := write(http.MethodGet, problem.Problem{Status: 400, Members: map[string]any{"limit": math.NaN()}})
+	w := write(t, http.MethodGet, problem.Problem{Status: 400, Members: map[string]any{"limit": math.NaN()}})
 	assert.JSONEq(t, `{"status": 400}`, w.Body.String())
 }
 
@@ -99,7 +100,7 @@ func TestWriteToHead(t *testing.T) {
 }
 
 func BenchmarkWrite(b *testing.B) {
-	r := httptest.NewRequest(http.MethodGet, "/", nil)
+	r := httptest.NewRequestWithContext(b.Context(), http.MethodGet, "/", nil)
 	p := problem.Problem{Type: problem.Type("not-found"), Title: "Not found", Status: http.StatusNotFound}
 	b.ReportAllocs()
 	for b.Loop() {
@@ -109,13 +110,14 @@ func BenchmarkWrite(b *testing.B) {
 
 func ExampleWrite() {
 	w := httptest.NewRecorder()
-	problem.Write(w, httptest.NewRequest(http.MethodGet, "/", nil), problem.Problem{
+	r := httptest.NewRequestWithContext(context.Background(), http.MethodGet, "/", nil)
+	problem.Write(w, r, problem.Problem{
 		Type:   problem.Type("not-found"),
 		Title:  "Not found",
 		Status: http.StatusNotFound,
 	})
 	var body map[string]any
 	_ = json.NewDecoder(w.Body).Decode(&body)
-	_, _ = fmt.Fprintln(os.Stdout, w.Code, body["title"], body["type"])
+	fmt.Println(w.Code, body["title"], body["type"])
 	// Output: 404 Not found tag:tenancy-go.github.io,2026:problem:not-found
 }
