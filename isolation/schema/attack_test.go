@@ -258,4 +258,3 @@ func (f *fixture) ownerOf(t testing.TB, id string) string {
 	t.Helper()
 	return one[string](t, context.Background(), f.root, `SELECT owner_name FROM tenancy.homes WHERE tenant_id = $1`, id)
 }
-

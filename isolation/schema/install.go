@@ -35,7 +35,8 @@ func (s *Strategy) Install(ctx context.Context) error {
 // installation is what Install found out.
 type installation struct {
 	facts
-	login string // whom the tenants' connector logs in as
+	login    string   // whom the tenants' connector logs in as
+	reserved []string // words that name nothing unless quoted
 }
 
 func (s *Strategy) install(ctx context.Context) (*installation, error) {
@@ -50,6 +51,9 @@ func (s *Strategy) install(ctx context.Context) (*installation, error) {
 	err = pghome.With(ctx, s.admin, func(ctx context.Context, conn *sql.Conn) error {
 		return pghome.WithLock(ctx, conn, pghome.Exclusive, "schema/install", func() error {
 			if in.facts, err = readFacts(ctx, conn); err != nil {
+				return err
+			}
+			if in.reserved, err = pghome.Texts(ctx, conn, reservedQuery); err != nil {
 				return err
 			}
 			return s.setUp(ctx, conn, in)
@@ -151,6 +155,8 @@ type facts struct {
 	openConfig   bool // PUBLIC has what RevokeSetConfig takes
 	hasAuthors   bool // installation.authors exists
 }
+
+const reservedQuery = `SELECT word FROM pg_catalog.pg_get_keywords() WHERE catcode <> 'U'`
 
 const factsQuery = `SELECT d.datname, d.oid, current_setting('server_version_num')::int, r.rolsuper,
 	pg_has_role(d.datdba, 'USAGE'),

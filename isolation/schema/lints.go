@@ -1,5 +1,7 @@
 package schema
 
+import "github.com/tenancy-go/tenancy/isolation/internal/pghome"
+
 // homesOf precedes every lint: the homes with their catalog numbers, the login
 // role $1, and all rights on schemas, relations and routines of the database.
 // Grantee 0 is PUBLIC. Rights that nobody changed are null in the catalog, and
@@ -31,28 +33,28 @@ rights AS (
 `
 
 // lints are the queries that apply to every tier.
-var lints = []lint{
+var lints = []pghome.Lint{
 	{
-		finding: "tenants' roles have rights outside their own schema",
-		remedy:  "REVOKE them",
-		query:   `SELECT r.object FROM rights r JOIN homes h ON h.role = r.grantee WHERE r.schema <> h.schema ORDER BY 1`,
+		Finding: "tenants' roles have rights outside their own schema",
+		Remedy:  "REVOKE them",
+		Query:   `SELECT r.object FROM rights r JOIN homes h ON h.role = r.grantee WHERE r.schema <> h.schema ORDER BY 1`,
 	},
 	{
-		finding: "tenants' roles have rights beyond USAGE, SELECT, INSERT, UPDATE, DELETE and EXECUTE",
-		remedy:  "REVOKE them: CREATE, TRUNCATE, TRIGGER and REFERENCES reach past a tenant's rows",
-		query: `SELECT r.privilege || ' on ' || r.object FROM rights r JOIN homes h ON h.role = r.grantee
+		Finding: "tenants' roles have rights beyond USAGE, SELECT, INSERT, UPDATE, DELETE and EXECUTE",
+		Remedy:  "REVOKE them: CREATE, TRUNCATE, TRIGGER and REFERENCES reach past a tenant's rows",
+		Query: `SELECT r.privilege || ' on ' || r.object FROM rights r JOIN homes h ON h.role = r.grantee
 			WHERE r.privilege NOT IN ('USAGE', 'SELECT', 'INSERT', 'UPDATE', 'DELETE', 'EXECUTE') ORDER BY 1`,
 	},
 	{
-		finding: "PUBLIC has rights on tenants' schemas, or on what is in them",
-		remedy:  "REVOKE them FROM PUBLIC",
-		query: `SELECT r.privilege || ' on ' || r.object FROM rights r JOIN homes h ON h.schema = r.schema
+		Finding: "PUBLIC has rights on tenants' schemas, or on what is in them",
+		Remedy:  "REVOKE them FROM PUBLIC",
+		Query: `SELECT r.privilege || ' on ' || r.object FROM rights r JOIN homes h ON h.schema = r.schema
 			WHERE r.grantee = 0 ORDER BY 1`,
 	},
 	{
-		finding: "PUBLIC may make things",
-		remedy:  "REVOKE CREATE, TEMPORARY FROM PUBLIC; Install does so where the administrative role owns them",
-		query: `SELECT r.object FROM rights r WHERE r.grantee = 0 AND r.kind = 'n' AND r.privilege = 'CREATE'
+		Finding: "PUBLIC may make things",
+		Remedy:  "REVOKE CREATE, TEMPORARY FROM PUBLIC; Install does so where the administrative role owns them",
+		Query: `SELECT r.object FROM rights r WHERE r.grantee = 0 AND r.kind = 'n' AND r.privilege = 'CREATE'
 			UNION ALL
 			SELECT a.privilege_type || ' on database ' || d.datname FROM pg_catalog.pg_database d,
 				pg_catalog.aclexplode(COALESCE(d.datacl, pg_catalog.acldefault('d', d.datdba))) a
@@ -60,21 +62,21 @@ var lints = []lint{
 			ORDER BY 1`,
 	},
 	{
-		finding: "tenants' roles are members of other roles",
-		remedy:  "REVOKE the memberships: a tenant would have the other role's rights",
-		query: `SELECT h.role::regrole::text || ' of ' || m.roleid::regrole::text FROM homes h
+		Finding: "tenants' roles are members of other roles",
+		Remedy:  "REVOKE the memberships: a tenant would have the other role's rights",
+		Query: `SELECT h.role::regrole::text || ' of ' || m.roleid::regrole::text FROM homes h
 			JOIN pg_catalog.pg_auth_members m ON m.member = h.role ORDER BY 1`,
 	},
 	{
-		finding: "tenants' roles have rights over the whole server",
-		remedy:  "ALTER ROLE ... NOSUPERUSER NOBYPASSRLS NOCREATEROLE NOCREATEDB NOREPLICATION",
-		query: `SELECT r.rolname FROM homes h JOIN pg_catalog.pg_roles r ON r.oid IN (h.role, h.owner)
+		Finding: "tenants' roles have rights over the whole server",
+		Remedy:  "ALTER ROLE ... NOSUPERUSER NOBYPASSRLS NOCREATEROLE NOCREATEDB NOREPLICATION",
+		Query: `SELECT r.rolname FROM homes h JOIN pg_catalog.pg_roles r ON r.oid IN (h.role, h.owner)
 			WHERE r.rolsuper OR r.rolbypassrls OR r.rolcreaterole OR r.rolcreatedb OR r.rolreplication ORDER BY 1`,
 	},
 	{
-		finding: "homes are not owned by their own owner",
-		remedy:  "ALTER ... OWNER TO the role that tenancy.homes names",
-		query: `SELECT 'schema ' || h.nspname FROM homes h WHERE h.nspowner <> h.owner
+		Finding: "homes are not owned by their own owner",
+		Remedy:  "ALTER ... OWNER TO the role that tenancy.homes names",
+		Query: `SELECT 'schema ' || h.nspname FROM homes h WHERE h.nspowner <> h.owner
 			UNION ALL
 			SELECT c.oid::regclass::text FROM homes h JOIN pg_catalog.pg_class c ON c.relnamespace = h.schema
 			WHERE c.relowner <> h.owner AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
@@ -83,27 +85,27 @@ var lints = []lint{
 			WHERE p.proowner <> h.owner ORDER BY 1`,
 	},
 	{
-		finding: "the owners of homes have rights in other homes",
-		remedy:  "REVOKE them: functions and views run with their owner's rights",
-		query: `SELECT r.object FROM rights r JOIN homes own ON own.owner = r.grantee
+		Finding: "the owners of homes have rights in other homes",
+		Remedy:  "REVOKE them: functions and views run with their owner's rights",
+		Query: `SELECT r.object FROM rights r JOIN homes own ON own.owner = r.grantee
 			JOIN homes h ON h.schema = r.schema AND h.schema <> own.schema ORDER BY 1`,
 	},
 	{
-		finding: "the login role has rights of its own in tenants' schemas",
-		remedy:  "REVOKE them: a session that takes on no role would have them",
-		query:   `SELECT r.object FROM rights r JOIN homes h ON h.schema = r.schema JOIN login l ON l.oid = r.grantee ORDER BY 1`,
+		Finding: "the login role has rights of its own in tenants' schemas",
+		Remedy:  "REVOKE them: a session that takes on no role would have them",
+		Query:   `SELECT r.object FROM rights r JOIN homes h ON h.schema = r.schema JOIN login l ON l.oid = r.grantee ORDER BY 1`,
 	},
 	{
-		finding: "the login role owns objects",
-		remedy:  "REASSIGN OWNED to another role",
-		query: `SELECT pg_catalog.pg_describe_object(d.classid, d.objid, d.objsubid) FROM pg_catalog.pg_shdepend d
+		Finding: "the login role owns objects",
+		Remedy:  "REASSIGN OWNED to another role",
+		Query: `SELECT pg_catalog.pg_describe_object(d.classid, d.objid, d.objsubid) FROM pg_catalog.pg_shdepend d
 			JOIN login l ON l.oid = d.refobjid JOIN pg_catalog.pg_database b ON b.oid = d.dbid AND b.datname = pg_catalog.current_database()
 			WHERE d.refclassid = 'pg_catalog.pg_authid'::regclass AND d.deptype = 'o' ORDER BY 1`,
 	},
 	{
-		finding: "the login role is a member of roles that are not tenants'",
-		remedy:  "REVOKE the memberships",
-		query: `SELECT m.roleid::regrole::text FROM pg_catalog.pg_auth_members m JOIN login l ON l.oid = m.member
+		Finding: "the login role is a member of roles that are not tenants'",
+		Remedy:  "REVOKE the memberships",
+		Query: `SELECT m.roleid::regrole::text FROM pg_catalog.pg_auth_members m JOIN login l ON l.oid = m.member
 			WHERE NOT EXISTS (SELECT FROM tenancy.homes h WHERE h.role_name = (SELECT r.rolname FROM pg_catalog.pg_roles r
 				WHERE r.oid = m.roleid)) ORDER BY 1`,
 	},

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/tenancy-go/tenancy/isolation"
 	"github.com/tenancy-go/tenancy/isolation/internal/pghome"
@@ -46,6 +47,8 @@ func (s *Strategy) Migrate(ctx context.Context, t tenant.Tenant) error {
 
 // Deprovision drops t's schema with all in it, its roles and its entry in the
 // registry, in one transaction. It waits for transactions that use the schema.
+// Connections that were confined to t before find nothing any more, not even in a
+// new home of t: Pool.Forget closes them.
 func (s *Strategy) Deprovision(ctx context.Context, t tenant.Tenant) error {
 	err := s.administer(ctx, "deprovision", t.ID, func(ctx context.Context, conn *sql.Conn, _ *installation) error {
 		r, err := readRecord(ctx, conn, t.ID)
@@ -129,8 +132,8 @@ func (s *Strategy) newRecord(in *installation, id tenant.ID) (record, error) {
 	if err := pghome.ValidName(schema); err != nil {
 		return record{}, fmt.Errorf("option Name: %w", err)
 	}
-	if schema == "public" || schema == "tenancy" || schema == "information_schema" {
-		return record{}, fmt.Errorf("option Name: schema %s is not a tenant's", schema)
+	if schema == "public" || schema == "tenancy" || schema == "information_schema" || slices.Contains(in.reserved, schema) {
+		return record{}, fmt.Errorf("option Name: name %q is taken by PostgreSQL or by this package", schema)
 	}
 	role := fmt.Sprintf("%s_%d", schema, in.databaseOID)
 	return record{schema: schema, role: pghome.Shorten(role), owner: pghome.Shorten(role + "_owner")}, nil

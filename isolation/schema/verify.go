@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/tenancy-go/tenancy/isolation"
 	"github.com/tenancy-go/tenancy/isolation/internal/pghome"
 )
 
@@ -32,20 +31,15 @@ func (s *Strategy) verify(ctx context.Context) error {
 	found := []error{s.verifyLogin(ctx)}
 	err = pghome.With(ctx, s.admin, func(ctx context.Context, conn *sql.Conn) error {
 		for _, l := range s.lints() {
-			objects, err := pghome.Texts(ctx, conn, homesOf+l.query, login)
+			objects, err := pghome.Texts(ctx, conn, homesOf+l.Query, login)
 			if err != nil {
-				return fmt.Errorf("look for %s: %w", l.finding, err)
+				return fmt.Errorf("look for %s: %w", l.Finding, err)
 			}
-			if len(objects) > 0 {
-				found = append(found, l.report(objects))
-			}
+			found = append(found, l.Report(objects))
 		}
 		return nil
 	})
-	if err != nil {
-		return err
-	}
-	return errors.Join(found...)
+	return errors.Join(append(found, err)...)
 }
 
 // verifyLogin opens a connection, which checks its login role.
@@ -57,38 +51,19 @@ func (s *Strategy) verifyLogin(ctx context.Context) error {
 	return conn.Close()
 }
 
-// lint is a query for names of objects that endanger isolation, and what to say
-// about them.
-type lint struct {
-	finding string
-	remedy  string
-	query   string
-}
-
-// maxNamed is how many objects a finding names.
-const maxNamed = 5
-
-func (l lint) report(objects []string) error {
-	more := ""
-	if n := len(objects) - maxNamed; n > 0 {
-		objects, more = objects[:maxNamed], fmt.Sprintf(" and %d more", n)
-	}
-	return fmt.Errorf("%w: %s: %q%s; %s", isolation.ErrUnsafe, l.finding, objects, more, l.remedy)
-}
-
 // lints returns the queries that apply.
-func (s *Strategy) lints() []lint {
-	all := append([]lint(nil), lints...)
+func (s *Strategy) lints() []pghome.Lint {
+	all := append([]pghome.Lint(nil), lints...)
 	if s.login == nil {
-		return append(all, lint{
-			finding: "tenants' roles can log in",
-			remedy:  "ALTER ROLE ... NOLOGIN, or use LoginRoles",
-			query:   `SELECT r.rolname FROM homes h JOIN pg_roles r ON r.oid = h.role WHERE r.rolcanlogin`,
+		return append(all, pghome.Lint{
+			Finding: "tenants' roles can log in",
+			Remedy:  "ALTER ROLE ... NOLOGIN, or use LoginRoles",
+			Query:   `SELECT r.rolname FROM homes h JOIN pg_roles r ON r.oid = h.role WHERE r.rolcanlogin`,
 		})
 	}
-	return append(all, lint{
-		finding: "the login role can take on tenants' roles",
-		remedy:  "REVOKE them from it: with LoginRoles it needs none",
-		query:   `SELECT h.role::regrole::text FROM homes h, login l, pg_auth_members m WHERE m.member = l.oid AND m.roleid = h.role`,
+	return append(all, pghome.Lint{
+		Finding: "the login role can take on tenants' roles",
+		Remedy:  "REVOKE them from it: with LoginRoles it needs none",
+		Query:   `SELECT h.role::regrole::text FROM homes h, login l, pg_auth_members m WHERE m.member = l.oid AND m.roleid = h.role`,
 	})
 }

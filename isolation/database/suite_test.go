@@ -1,0 +1,36 @@
+package database_test
+
+import (
+	"context"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/tenancy-go/tenancy/isolation"
+	"github.com/tenancy-go/tenancy/isolation/database"
+	"github.com/tenancy-go/tenancy/isolation/isolationtest"
+)
+
+func TestStrategy(t *testing.T) {
+	f := newFixture(t)
+	s := f.migrating(t, isolationtest.OwnTables(isolationtest.Postgres), database.System(f.admin))
+	isolationtest.TestStrategy(t, func(t *testing.T, opts ...isolation.Option) isolationtest.Target {
+		pool, err := isolation.New(s, opts...)
+		require.NoError(t, err)
+		return isolationtest.Target{
+			Pool:        pool,
+			Provision:   s.Provision,
+			Deprovision: s.Deprovision,
+			System:      true,
+			CopyIn:      true,
+			Kill:        f.kill,
+		}
+	})
+	require.NoError(t, s.Verify(t.Context()))
+}
+
+// kill ends the sessions of the login role.
+func (f *fixture) kill(ctx context.Context) error {
+	_, err := f.root.ExecContext(ctx, `SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE usename = $1`, f.login)
+	return err
+}
