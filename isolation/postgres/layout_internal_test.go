@@ -27,7 +27,7 @@ type retyped struct {
 
 func TestUnknownLayoutIsRefused(t *testing.T) {
 	t.Parallel()
-	for _, conn := range []driver.Conn{&renamed{}, &retyped{}, renamed{}, nil} {
+	for _, conn := range []driver.Conn{&renamed{pid: 1, secretKey: []byte{1}, status: txIdle}, &retyped{pid: 1, secretKey: []byte{1}, txnStatus: txIdle, inProgress: true}, renamed{}, nil} {
 		_, err := inspect(conn)
 		require.ErrorIs(t, err, isolation.ErrUnsafe)
 		require.ErrorContains(t, err, "lib/pq")

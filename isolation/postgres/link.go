@@ -96,7 +96,7 @@ func (c *Conn) cancel() error {
 	if err != nil {
 		return err
 	}
-	defer conn.Close() //nolint:errcheck // nothing is left to send
+	defer conn.Close()
 	if err := conn.SetDeadline(time.Now().Add(abortTimeout)); err != nil {
 		return err
 	}

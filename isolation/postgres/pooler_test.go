@@ -2,6 +2,7 @@ package postgres_test
 
 import (
 	"bufio"
+	"context"
 	"encoding/binary"
 	"fmt"
 	"io"
@@ -38,7 +39,7 @@ func assertPoolerRefused(t *testing.T, dsn string) {
 func TestPoolerIsRefused(t *testing.T) {
 	t.Parallel()
 	db := pgtest.Open(t)
-	proxy, err := net.Listen("tcp", "127.0.0.1:0")
+	proxy, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	var wg sync.WaitGroup
 	t.Cleanup(func() { _ = proxy.Close(); wg.Wait() })
@@ -48,7 +49,7 @@ func TestPoolerIsRefused(t *testing.T) {
 			if err != nil {
 				return
 			}
-			wg.Go(func() { relay(client, db.Server.Addr()) })
+			wg.Go(func() { relay(t.Context(), client, db.Server.Addr()) })
 		}
 	})
 	assertPoolerRefused(t, "postgres://"+login(t, db).String()+"@"+proxy.Addr().String()+"/"+db.Name+"?sslmode=disable")
@@ -63,9 +64,9 @@ func login(t *testing.T, db *pgtest.DB) *url.Userinfo {
 }
 
 // relay passes messages on, with another process ID in BackendKeyData.
-func relay(client net.Conn, server string) {
+func relay(ctx context.Context, client net.Conn, server string) {
 	defer client.Close()
-	backend, err := net.Dial("tcp", server)
+	backend, err := new(net.Dialer).DialContext(ctx, "tcp", server)
 	if err != nil {
 		return
 	}
@@ -119,7 +120,7 @@ func executable(path string) bool {
 // startBouncer runs PgBouncer before db's server and returns its address.
 func startBouncer(t *testing.T, bouncer, mode string, db *pgtest.DB) string {
 	t.Helper()
-	free, err := net.Listen("tcp", "127.0.0.1:0")
+	free, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	addr := free.Addr().String()
 	require.NoError(t, free.Close())
@@ -128,10 +129,8 @@ func startBouncer(t *testing.T, bouncer, mode string, db *pgtest.DB) string {
 	host, backendPort, err := net.SplitHostPort(db.Server.Addr())
 	require.NoError(t, err)
 
-	dir, err := os.MkdirTemp("/tmp", "tenancy-bouncer-") // its user must be able to enter
-	require.NoError(t, err)
-	t.Cleanup(func() { assert.NoError(t, os.RemoveAll(dir)) })
-	require.NoError(t, os.Chmod(dir, 0o755))
+	dir := t.TempDir()
+	require.NoError(t, os.Chmod(filepath.Dir(dir), 0o755), "its user must be able to enter")
 	config := filepath.Join(dir, "bouncer.ini")
 	password, _ := login(t, db).Password()
 	require.NoError(t, os.WriteFile(config, fmt.Appendf(nil, `[databases]
@@ -149,7 +148,7 @@ pool_mode = %s
 	require.NoError(t, cmd.Start())
 	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
 	require.Eventually(t, func() bool {
-		conn, err := net.Dial("tcp", addr)
+		conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", addr)
 		return err == nil && conn.Close() == nil
 	}, 10*time.Second, 10*time.Millisecond)
 	return addr

@@ -129,7 +129,7 @@ func TestOldLiteralsAreRefused(t *testing.T) {
 
 func TestConnectGivesUpWithItsContext(t *testing.T) {
 	t.Parallel()
-	silent, err := net.Listen("tcp", "127.0.0.1:0") // accepts, and never answers
+	silent, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0") // accepts, and never answers
 	require.NoError(t, err)
 	defer silent.Close()
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
@@ -228,7 +228,7 @@ func TestCopyIn(t *testing.T) {
 	conn := connect(t, newConnector(t, pgtest.Open(t).URL()))
 	_, err := conn.ExecContext(t.Context(), `CREATE TABLE t (n int); BEGIN`, nil)
 	require.NoError(t, err)
-	stmt, err := conn.PrepareContext(t.Context(), pq.CopyIn("t", "n"))
+	stmt, err := conn.PrepareContext(t.Context(), `COPY t (n) FROM STDIN`)
 	require.NoError(t, err)
 	_, err = stmt.Exec([]driver.Value{int64(7)}) //nolint:staticcheck // a COPY has no other
 	require.NoError(t, err)
@@ -247,7 +247,7 @@ func TestAbortEndsWhatRuns(t *testing.T) {
 	admin, conn := openDB(t, c), connect(t, c)
 	done := make(chan error, 1)
 	go func() {
-		_, err := conn.ExecContext(context.Background(), `SELECT pg_sleep(60)`, nil)
+		_, err := conn.ExecContext(t.Context(), `SELECT pg_sleep(60)`, nil)
 		done <- err
 	}()
 	count := func(query string) func() bool {

@@ -21,7 +21,7 @@ const identityQuery = `SELECT session_user, current_database(), d.oid::int8, pg_
 // identify asks the database that connector leads to.
 func identify(ctx context.Context, connector driver.Connector) (identity, error) {
 	db := sql.OpenDB(connector)
-	defer db.Close() //nolint:errcheck // it only read
+	defer db.Close()
 	var id identity
 	err := db.QueryRowContext(ctx, identityQuery).Scan(&id.role, &id.database, &id.oid, &id.started)
 	if err != nil {

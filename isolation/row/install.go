@@ -11,8 +11,8 @@ import (
 	"github.com/lib/pq/pqerror"
 )
 
-// Only one Install runs at a time in a database, and none waits long for a table
-// that is in use, because everyone else would wait behind it.
+// Only one Install runs at a time in a database; the others wait. Then it does not
+// wait long for a table that is in use, because everyone else would wait behind it.
 const (
 	installLock    = `SELECT pg_advisory_xact_lock(hashtextextended('tenancy row install', 0))`
 	installTimeout = `SET LOCAL lock_timeout = '10s'`
@@ -50,7 +50,7 @@ func (s *Strategy) administer(ctx context.Context, work func(ctx context.Context
 		return err
 	}
 	db := sql.OpenDB(s.admin)
-	defer db.Close() //nolint:errcheck // everything is committed by then
+	defer db.Close()
 	for range installAttempts {
 		if err = transact(ctx, db, runtime, work); !isRace(err) {
 			break
@@ -71,7 +71,7 @@ func transact(ctx context.Context, db *sql.DB, runtime identity, work func(ctx c
 	if err := runtime.same(ctx, tx); err != nil {
 		return err
 	}
-	for _, query := range []string{installTimeout, installLock} {
+	for _, query := range []string{installLock, installTimeout} {
 		if _, err := tx.ExecContext(ctx, query); err != nil {
 			return fmt.Errorf("isolation/row: install: %w", err)
 		}

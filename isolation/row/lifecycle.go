@@ -56,7 +56,7 @@ func (s *Strategy) Migrate(ctx context.Context, t tenant.Tenant) error {
 			return err
 		}
 		db := sql.OpenDB(s.admin)
-		defer db.Close() //nolint:errcheck // everything is committed by then
+		defer db.Close()
 		if err := sqlkit.Migrate(ctx, db, sqlkit.Postgres, s.migrations, versionTable); err != nil {
 			return fmt.Errorf("isolation/row: %w", err)
 		}

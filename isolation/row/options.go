@@ -36,7 +36,8 @@ func Admin(connector driver.Connector) Option {
 
 // System gives the connector for statements of a system context. Its role sees
 // all tenants' rows, so it has BYPASSRLS, and its password is kept apart from the
-// runtime role's. Without it such statements fail with isolation.ErrNoSystem.
+// runtime role's. What it inserts has no tenant by default: it names the tenant.
+// Without a system connector such statements fail with isolation.ErrNoSystem.
 func System(connector driver.Connector) Option {
 	return func(c *config) { c.system = connector }
 }

@@ -126,6 +126,22 @@ func TestInstall(t *testing.T) {
 	})
 }
 
+func TestMigrateByManyAtOnce(t *testing.T) {
+	t.Parallel()
+	f := open(t, ``)
+	migrations := fstest.MapFS{"00001_orders.sql": {Data: []byte("-- +goose Up\nCREATE TABLE orders (tenant_id text NOT NULL, id int, PRIMARY KEY (tenant_id, id));")}}
+	errs := make(chan error)
+	const many = 6
+	for range many {
+		s := f.strategy(t, row.Migrations(migrations), row.Owner(f.role+"_owner"))
+		go func() { errs <- s.Migrate(t.Context(), acme) }()
+	}
+	for range many {
+		require.NoError(t, <-errs)
+	}
+	require.NoError(t, f.strategy(t).Verify(t.Context()))
+}
+
 // TestInstallWithoutSuperuser is the way of a managed service: the administrator
 // owns the database and may make roles, and that is all.
 func TestInstallWithoutSuperuser(t *testing.T) {

@@ -21,7 +21,7 @@ import (
 // the tenant column that were not named; keys without the tenant column.
 func (s *Strategy) Verify(ctx context.Context) error {
 	db := sql.OpenDB(s.runtime)
-	defer db.Close() //nolint:errcheck // nothing is left unsaved
+	defer db.Close()
 	tx, err := db.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
 	if err != nil {
 		return fmt.Errorf("isolation/row: verify: %w", err)

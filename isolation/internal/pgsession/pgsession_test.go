@@ -1,7 +1,6 @@
 package pgsession_test
 
 import (
-	"context"
 	"database/sql/driver"
 	"errors"
 	"fmt"
@@ -81,7 +80,7 @@ func TestConfineClearsTheSession(t *testing.T) {
 		require.NoError(t, pgsession.Confine(t.Context(), conn, `SET tenancy.next = 'x'`), tt.name)
 		got, err := value(t, conn, tt.ask)
 		if tt.want == "" {
-			assert.Error(t, err, tt.name)
+			require.Error(t, err, tt.name)
 			continue
 		}
 		require.NoError(t, err, tt.name)
@@ -132,7 +131,7 @@ type bare struct{ driver.Conn }
 
 func TestConfineWantsAConnectionThatExecutes(t *testing.T) {
 	t.Parallel()
-	require.ErrorContains(t, pgsession.Confine(context.Background(), bare{}, ``), "isolation/postgres")
+	require.ErrorContains(t, pgsession.Confine(t.Context(), bare{}, ``), "isolation/postgres")
 }
 
 func BenchmarkConfine(b *testing.B) {
