@@ -19,7 +19,7 @@ test: servers ## Run all tests under the race detector, on real servers.
 	done; exit $$status
 
 bench: servers ## Measure against plain database access (docs/benchmarks).
-	@cd docs/benchmarks && go run .
+	@cd docs/benchmarks && go test -run '^$$' -bench . -benchtime 1x -timeout 60m .
 
 fuzz: ## Run each fuzz target for FUZZ_TIME (10s).
 	@FUZZ_TIME=$(FUZZ_TIME) .ci/fuzz

@@ -16,10 +16,10 @@ func BenchmarkQuery(b *testing.B) {
 	b.Cleanup(func() { _ = direct.Close() })
 	pooled, _ := open(b, &strategy{server: &server{}}, isolation.MaxConns(1))
 
-	one := func(int) context.Context { return as(context.Background(), "a") }
+	one := func(int) context.Context { return as(b.Context(), "a") }
 	contexts := make([]context.Context, 100)
 	for i := range contexts {
-		contexts[i] = as(context.Background(), tenant.ID(fmt.Sprint("t", i)))
+		contexts[i] = as(b.Context(), tenant.ID(fmt.Sprint("t", i)))
 	}
 	a := contexts[0]
 	for _, c := range []struct {

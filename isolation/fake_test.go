@@ -93,7 +93,7 @@ func (c *fakeConn) run(ctx context.Context, query string, args []driver.NamedVal
 		return errFail
 	case "die":
 		c.dead.Store(true)
-		return errors.New("fake: connection lost")
+		return errLost
 	default:
 		for _, arg := range args {
 			if !driver.IsValue(arg.Value) {
@@ -104,7 +104,10 @@ func (c *fakeConn) run(ctx context.Context, query string, args []driver.NamedVal
 	}
 }
 
-var errFail = errors.New("fake: statement failed")
+var (
+	errFail = errors.New("fake: statement failed")
+	errLost = errors.New("fake: connection lost")
+)
 
 func (c *fakeConn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
 	defer c.enter()()
