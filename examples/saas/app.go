@@ -95,7 +95,7 @@ func wire(cfg Config, b backend, log *slog.Logger) (*App, error) {
 		return nil, errors.Join(err, db.Close())
 	}
 	store := tellingStore{Store: b.store, directory: directory}
-	service := signup.New(store, b.strategy, time.Now)
+	service := signup.New(store, homes{Provisioner: b.strategy, pool: pool}, time.Now)
 
 	ui, err := web.NewUI(web.Platform{Name: "Atrium", Isolation: b.about}, log)
 	if err != nil {

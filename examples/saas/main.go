@@ -95,12 +95,12 @@ func start(ctx context.Context, o options, log *slog.Logger, out io.Writer) (err
 func welcome(out io.Writer, addr net.Addr, o options) {
 	_, port, _ := net.SplitHostPort(addr.String())
 	host := net.JoinHostPort(o.Domain, port)
-	_, _ = fmt.Fprintf(out, "Sign up       http://%s/\n", host)
+	_, _ = fmt.Fprintf(out, "Front page and sign-up   http://%s/\n", host)
 	for _, s := range samples {
-		_, _ = fmt.Fprintf(out, "%-13s http://%s.%s/  or  http://%s/t/%s/\n", s.form.Name[:min(13, len(s.form.Name))], s.form.Slug, host, host, s.form.Slug)
+		_, _ = fmt.Fprintf(out, "%-24s http://%s.%s/  or  http://%s/t/%s/\n", s.form.Name, s.form.Slug, host, host, s.form.Slug)
 	}
 	if o.Database == "" {
-		_, _ = fmt.Fprintf(out, "Data          %s\n", o.Dir)
+		_, _ = fmt.Fprintf(out, "Data                     %s\n", o.Dir)
 	}
 	_, _ = fmt.Fprintln(out, "Stop with Ctrl+C.")
 }

@@ -2,8 +2,11 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"io"
+	"net/http"
 	"os"
+	"regexp"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -16,7 +19,11 @@ func TestMain(m *testing.M) { os.Exit(pgtest.Run(m)) }
 
 func TestSelftestOnSQLite(t *testing.T) {
 	t.Parallel()
-	selftestWith(t, "-dir", t.TempDir())
+	dir := t.TempDir()
+	selftestWith(t, "-dir", dir)
+	left, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	assert.Empty(t, left, "the self-test removes what it made")
 }
 
 func TestSelftestOnPostgres(t *testing.T) {
@@ -24,6 +31,7 @@ func TestSelftestOnPostgres(t *testing.T) {
 		t.Run(mode, func(t *testing.T) {
 			db := pgtest.Open(t)
 			selftestWith(t, "-database", db.URL(), "-isolation", mode)
+			assertNothingLeft(t, db.URL())
 		})
 	}
 }
@@ -34,6 +42,24 @@ func selftestWith(t *testing.T, args ...string) {
 	err := run(t.Context(), append([]string{"-selftest"}, args...), &out, &log)
 	require.NoError(t, err, "%s\n%s", out.String(), log.String())
 	assert.Contains(t, out.String(), "PASSED: ")
+	assert.NotContains(t, log.String(), "level=ERROR")
+}
+
+// assertNothingLeft checks that a self-test removed its databases and roles.
+func assertNothingLeft(t *testing.T, url string) {
+	t.Helper()
+	db := openAdmin(t, url)
+	const query = `SELECT datname FROM pg_database WHERE datname LIKE 'saas\_selftest\_%' OR datname LIKE 'st\_%'
+		UNION ALL SELECT rolname FROM pg_roles WHERE rolname LIKE 'saas\_selftest\_%' OR rolname LIKE 't\_%'`
+	rows, err := db.QueryContext(t.Context(), query)
+	require.NoError(t, err)
+	defer func() { assert.NoError(t, rows.Close()) }()
+	for rows.Next() {
+		var name string
+		require.NoError(t, rows.Scan(&name))
+		assert.Fail(t, "left behind", name)
+	}
+	require.NoError(t, rows.Err())
 }
 
 func TestRunRefusesBadFlags(t *testing.T) {
@@ -42,8 +68,40 @@ func TestRunRefusesBadFlags(t *testing.T) {
 		{"-nonsense"},
 		{"stray"},
 		{"-database", "mysql://localhost/x"},
+		{"-selftest", "-database", "postgres://[::1"},
 		{"-dir", os.DevNull + "/x"},
+		{"-addr", "nowhere"},
 	} {
 		assert.Error(t, run(t.Context(), args, io.Discard, io.Discard), args)
 	}
+}
+
+func TestRunServesUntilItsContextEnds(t *testing.T) {
+	t.Parallel()
+	ctx, stop := context.WithCancel(t.Context())
+	out, printed := io.Pipe()
+	var log bytes.Buffer
+	ended := make(chan error, 1)
+	go func() {
+		ended <- run(ctx, []string{"-addr", "127.0.0.1:0", "-dir", t.TempDir()}, printed, &log)
+		_ = printed.Close()
+	}()
+
+	welcome := make([]byte, 4096)
+	n, err := out.Read(welcome)
+	require.NoError(t, err)
+	go func() { _, _ = io.Copy(io.Discard, out) }()
+	port := regexp.MustCompile(`localhost:(\d+)/`).FindStringSubmatch(string(welcome[:n]))
+	require.Len(t, port, 2, string(welcome[:n]))
+
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://127.0.0.1:"+port[1]+"/", nil)
+	require.NoError(t, err)
+	resp, err := http.DefaultClient.Do(req)
+	require.NoError(t, err)
+	require.NoError(t, resp.Body.Close())
+	assert.Equal(t, http.StatusOK, resp.StatusCode)
+
+	stop()
+	require.NoError(t, <-ended)
+	assert.Contains(t, log.String(), "msg=stopped")
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 
+	"github.com/tenancy-go/tenancy/isolation"
 	"github.com/tenancy-go/tenancy/tenant"
 )
 
@@ -29,4 +30,16 @@ func (s tellingStore) Update(ctx context.Context, t tenant.Tenant) (tenant.Tenan
 func (s tellingStore) Delete(ctx context.Context, id tenant.ID, version int64) (tenant.Tenant, error) {
 	defer s.directory.Invalidate(id)
 	return s.Store.Delete(ctx, id, version)
+}
+
+// homes closes a tenant's idle connections before its home is removed.
+type homes struct {
+	isolation.Provisioner
+	pool *isolation.Pool
+}
+
+// Deprovision removes t's home with all data in it.
+func (h homes) Deprovision(ctx context.Context, t tenant.Tenant) error {
+	h.pool.Forget(t.ID)
+	return h.Provisioner.Deprovision(ctx, t)
 }
