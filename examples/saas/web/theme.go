@@ -47,10 +47,11 @@ func accentOf(t tenant.Tenant) string {
 	return defaultAccent
 }
 
-// The backgrounds that accented text must be readable on, as in app.css.
+// The grounds that accented text must be readable on: the darkest of the light ones
+// and the lightest of the dark ones in tokens.css, with some accent mixed in.
 const (
-	paperLight = "#f6f5f2"
-	paperDark  = "#1c1d22"
+	paperLight = "#eae8e4"
+	paperDark  = "#26272e"
 	readable   = 4.5 // WCAG 2.2, level AA, for text
 )
 
