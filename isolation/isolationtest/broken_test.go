@@ -97,6 +97,11 @@ func TestCheckCatches(t *testing.T) {
 		{name: "lets the system in as a tenant", open: sharedSystem, clauses: []string{
 			"a system context sees all tenants' rows in shared tables",
 		}, noLeak: true},
+		{name: "opens one file for all", open: oneFile, clauses: []string{
+			"reads see the tenant's rows and no others",
+			"tenants may use the same keys",
+			"row IDs and counts of changes do not reach the next tenant",
+		}, noLeak: true},
 		{name: "refuses everything", open: refusing, clauses: []string{
 			"reads see the tenant's rows and no others",
 			"statements that control the session or transaction are refused",
@@ -378,4 +383,25 @@ func refusing(t *testing.T) opener {
 	return shared(noSystem{confiner{right, func(context.Context, driver.Conn, tenant.Tenant) error {
 		return errors.New("no")
 	}}}, right, s.kill)
+}
+
+func oneFile(t *testing.T) opener {
+	files := files{dir: t.TempDir()}
+	home := tenant.Tenant{ID: "home"}
+	require.NoError(t, files.Provision(t.Context(), home))
+	keep := func(_ context.Context, t tenant.Tenant) error { return t.ID.Validate() }
+	return func(opts ...isolation.Option) (isolationtest.Target, error) {
+		pool, err := isolation.New(oneFileStrategy{files, home}, opts...)
+		return isolationtest.Target{Pool: pool, Provision: keep, Deprovision: keep, Dialect: isolationtest.SQLite}, err
+	}
+}
+
+// oneFileStrategy opens the file of home, whoever asks.
+type oneFileStrategy struct {
+	files
+	home tenant.Tenant
+}
+
+func (s oneFileStrategy) Place(ctx context.Context, _ tenant.Tenant) (isolation.Place, error) {
+	return s.files.Place(ctx, s.home)
 }

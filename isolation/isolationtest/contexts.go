@@ -36,15 +36,21 @@ func (s *suite) uses(ctx context.Context) map[string]error {
 		err = errors.Join(errNone, tx.Rollback())
 	}
 	errs["BeginTx"] = err
-	stmt, err := s.db.PrepareContext(ctx, allNotes)
-	if err == nil {
-		err = errors.Join(drained(stmt.QueryContext(ctx)), stmt.Close())
-	}
-	errs["PrepareContext"] = err
+	errs["PrepareContext"] = s.prepares(ctx, allNotes)
 	errs["Conn"] = s.withConn(ctx, func(conn *sql.Conn) error {
 		return drained(conn.QueryContext(ctx, allNotes))
 	})
 	return errs
+}
+
+// prepares prepares a query and runs it.
+func (s *suite) prepares(ctx context.Context, query string) error {
+	stmt, err := s.db.PrepareContext(ctx, query)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = stmt.Close() }() // nothing depends on it
+	return drained(stmt.QueryContext(ctx))
 }
 
 func drained(rows *sql.Rows, err error) error {
@@ -183,7 +189,7 @@ func (s *suite) systemBlind(ctx context.Context) error {
 	}
 	rows, err := s.db.QueryContext(tenant.System(ctx, "isolationtest"), allNotes)
 	if err != nil {
-		return nil //nolint:nilerr // there is no such table for the system
+		return nil // there is no such table for the system
 	}
 	defer func() { _ = rows.Close() }() // Err tells
 	if rows.Next() {

@@ -29,8 +29,9 @@
 // # What it relies on
 //
 // The suite opens a target for each clause, one after the other, and closes its
-// pool; two of one clause's targets may be open at once. Targets may share one
-// strategy and one database, which is the fast way: a tenant's ID is used once.
+// pool. Further targets are opened while the clause's is, and must see its tenants,
+// so all targets share one database, and best one strategy, too. No tenant's ID is
+// used in two clauses.
 //
 // # What it finds
 //

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -34,6 +35,16 @@ func (g guest) mark(text string) string { return string(g.ID) + "|" + text }
 func (g guest) note(n int) string { return g.mark("note " + strconv.Itoa(n)) }
 func (g guest) tag(n int) string  { return g.mark("tag " + strconv.Itoa(n)) }
 
+// everything returns what the query of this name must find, sorted.
+func (g guest) everything() []string {
+	var marks []string
+	for n := 1; n <= seeds; n++ {
+		marks = append(marks, g.note(n)+" 0", g.tag(n), g.tag(n)) // a tag is in its table and in the view
+	}
+	slices.Sort(marks)
+	return marks
+}
+
 // title returns the title of the n-th note, the same for every guest.
 func title(n int) string { return "title " + strconv.Itoa(n) }
 
@@ -45,16 +56,34 @@ func (g guest) owns(mark string) error {
 	return nil
 }
 
-// invite provisions n tenants and gives them their seeds.
+// invite provisions n tenants and writes their seeds, each through a pool of its
+// own, so that a clause begins with connections that were nobody's.
 func (s *suite) invite(ctx context.Context, n int) ([]guest, error) {
+	return s.welcome(ctx, n, func(g guest) error {
+		own, err := s.another(isolation.MaxConns(1))
+		if err != nil {
+			return err
+		}
+		return errors.Join(own.seed(ctx, g), own.db.Close())
+	})
+}
+
+// crowd provisions n tenants and writes their seeds through the clause's pool,
+// which is faster than invite.
+func (s *suite) crowd(ctx context.Context, n int) ([]guest, error) {
+	return s.welcome(ctx, n, func(g guest) error { return s.seed(ctx, g) })
+}
+
+func (s *suite) welcome(ctx context.Context, n int, seed func(guest) error) ([]guest, error) {
 	guests := make([]guest, n)
 	for i := range guests {
-		guests[i] = newGuest()
-		if err := s.admit(ctx, guests[i]); err != nil {
+		g := newGuest()
+		guests[i] = g
+		if err := s.admit(ctx, g); err != nil {
 			return nil, err
 		}
-		if err := s.seed(ctx, guests[i]); err != nil {
-			return nil, fmt.Errorf("writing the seeds of tenant %s: %w", guests[i].ID, err)
+		if err := seed(g); err != nil {
+			return nil, fmt.Errorf("writing the seeds of tenant %s: %w", g.ID, err)
 		}
 	}
 	return guests, nil
@@ -78,25 +107,19 @@ func (s *suite) admit(ctx context.Context, g guest) error {
 	return nil
 }
 
-// seed writes g's notes and tags in one transaction, through a pool for g alone,
-// so that a clause begins with connections that were nobody's.
+// seed writes g's notes and tags in one transaction.
 func (s *suite) seed(ctx context.Context, g guest) error {
-	own, err := s.another(isolation.MaxConns(1))
-	if err != nil {
-		return err
-	}
-	err = own.inTx(g.in(ctx), func(tx *sql.Tx) error {
+	return s.inTx(g.in(ctx), func(tx *sql.Tx) error {
 		for n := 1; n <= seeds; n++ {
-			if err := own.addNote(ctx, tx, g, n); err != nil {
+			if err := s.addNote(ctx, tx, g, n); err != nil {
 				return err
 			}
-			if err := own.affect(ctx, tx, g, 1, "INSERT INTO tags (note_id, name) VALUES (?, ?)", n, g.tag(n)); err != nil {
+			if err := s.affect(ctx, tx, g, 1, "INSERT INTO tags (note_id, name) VALUES (?, ?)", n, g.tag(n)); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
-	return errors.Join(err, own.db.Close())
 }
 
 // addNote writes g's n-th note.

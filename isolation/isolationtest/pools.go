@@ -16,7 +16,7 @@ var poolClauses = []clause{
 }
 
 func checkSmallPool(ctx context.Context, s *suite) error {
-	guests, err := s.invite(ctx, 10)
+	guests, err := s.crowd(ctx, 10)
 	if err != nil {
 		return err
 	}

@@ -179,7 +179,7 @@ func checkRaw(ctx context.Context, s *suite) error {
 		return isolation.Raw(a.in(ctx), conn, func(raw driver.Conn) error {
 			execer, ok := raw.(driver.ExecerContext)
 			if !ok {
-				return errNotConcerned
+				return fmt.Errorf("%T is no driver.ExecerContext", raw)
 			}
 			_, err := execer.ExecContext(a.in(ctx), "LISTEN gossip; BEGIN; DECLARE held CURSOR WITH HOLD FOR SELECT body FROM notes; COMMIT;"+
 				" PREPARE held AS SELECT body FROM notes; SET work_mem = '4321kB'", nil)

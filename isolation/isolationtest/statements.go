@@ -2,6 +2,7 @@ package isolationtest
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 )
 
@@ -17,6 +18,7 @@ var statementClauses = []clause{
 	{name: "an upsert meets the tenant's own keys only", check: checkUpsert},
 	{name: "RETURNING returns the tenant's rows and no others", check: checkReturning},
 	{name: "INSERT from SELECT copies the tenant's rows and no others", check: checkInsertSelect},
+	{name: "several statements in one text stay inside the tenant", needs: onPostgres, check: checkSeveral},
 	{name: "COPY FROM is refused or stays inside the tenant", needs: func(t Target) bool { return t.CopyIn }, check: checkCopy},
 }
 
@@ -298,6 +300,40 @@ func checkInsertSelect(ctx context.Context, s *suite) error {
 		return err
 	}
 	return s.intact(ctx, b)
+}
+
+func checkSeveral(ctx context.Context, s *suite) error {
+	a, b, err := s.pair(ctx)
+	if err != nil {
+		return err
+	}
+	for _, g := range []guest{a, b, a} {
+		rows, err := s.db.QueryContext(g.in(ctx), allNotes+"; "+allTags+"; UPDATE notes SET version = 0 RETURNING body")
+		if err != nil {
+			return err
+		}
+		n, err := s.scanAll(rows, g)
+		if err != nil {
+			return err
+		}
+		if n != 3*seeds {
+			return fmt.Errorf("tenant %s read %d rows of its own by three statements, want %d", g.ID, n, 3*seeds)
+		}
+	}
+	return s.intact(ctx, a, b)
+}
+
+// scanAll is scan for rows of several statements.
+func (s *suite) scanAll(rows *sql.Rows, g guest) (int, error) {
+	defer func() { _ = rows.Close() }() // Err tells
+	total := 0
+	for {
+		n, err := s.scan(rows, g)
+		total += n
+		if err != nil || !rows.NextResultSet() {
+			return total, err
+		}
+	}
 }
 
 func checkCopy(ctx context.Context, s *suite) error {

@@ -3,7 +3,6 @@ package isolationtest
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"time"
@@ -34,7 +33,7 @@ func (s *suite) size() (tenants, workers, rounds int) {
 	if s.short {
 		return 12, 8, 15
 	}
-	return 50, 32, 40
+	return 50, 32, 30
 }
 
 const seedNotes = allNotes + " WHERE id <= ?"
@@ -74,7 +73,7 @@ func checkStormOfKills(ctx context.Context, s *suite) error {
 // storm invites tenants, lets do loose on them, and wants every tenant's rows to
 // be its own afterwards.
 func (s *suite) storm(ctx context.Context, tenants int, do func(*storm) error) error {
-	guests, err := s.invite(ctx, tenants)
+	guests, err := s.crowd(ctx, tenants)
 	if err != nil {
 		return err
 	}
@@ -206,8 +205,7 @@ func (w *worker) leavesRows(ctx context.Context, g guest) error {
 		if err != nil {
 			return err
 		}
-		rows.Next()
-		return errors.Join(rows.Close(), rows.Err())
+		return abandon(rows)
 	})
 }
 
@@ -243,7 +241,7 @@ func (w *worker) findsSetting(ctx context.Context, g guest) error {
 func (w *worker) leavesTable(ctx context.Context, g guest) error {
 	return w.withConn(ctx, func(conn *sql.Conn) error {
 		if _, err := w.exec(ctx, conn, g, "CREATE TEMPORARY TABLE leftover AS SELECT body FROM notes"); err != nil {
-			return nil //nolint:nilerr // refused, or g's own is still there
+			return nil // refused, or g's own is still there
 		}
 		_, err := w.read(ctx, conn, g, "SELECT body FROM leftover")
 		return err

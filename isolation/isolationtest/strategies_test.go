@@ -238,7 +238,45 @@ func (f files) Deprovision(_ context.Context, t tenant.Tenant) error {
 // fileConnector opens a SQLite file by its URL.
 type fileConnector string
 
-func (c fileConnector) Connect(context.Context) (driver.Conn, error) {
-	return c.Driver().Open(string(c))
-}
 func (c fileConnector) Driver() driver.Driver { return &sqlite.Driver{} }
+
+func (c fileConnector) Connect(context.Context) (driver.Conn, error) {
+	conn, err := c.Driver().Open(string(c))
+	if err != nil {
+		return nil, err
+	}
+	return fileConn{conn.(sqliteConn)}, nil
+}
+
+type sqliteConn interface {
+	driver.Conn
+	driver.ConnBeginTx
+	driver.ConnPrepareContext
+	driver.ExecerContext
+	driver.QueryerContext
+}
+
+// fileConn counts the parameters of its statements, by which the pool knows that
+// they may be prepared again elsewhere.
+type fileConn struct{ sqliteConn }
+
+func (c fileConn) PrepareContext(ctx context.Context, query string) (driver.Stmt, error) {
+	stmt, err := c.sqliteConn.PrepareContext(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	return fileStmt{stmt.(sqliteStmt), strings.Count(query, "?")}, nil
+}
+
+type sqliteStmt interface {
+	driver.Stmt
+	driver.StmtExecContext
+	driver.StmtQueryContext
+}
+
+type fileStmt struct {
+	sqliteStmt
+	parameters int
+}
+
+func (s fileStmt) NumInput() int { return s.parameters }

@@ -13,8 +13,8 @@ import (
 	"github.com/tenancy-go/tenancy/isolation"
 )
 
-// A clause that takes longer than this hangs.
-const clauseTimeout = 2 * time.Minute
+// A clause that takes longer than this hangs, even on a slow machine.
+const clauseTimeout = 5 * time.Minute
 
 // clause is one rule that a strategy must keep.
 type clause struct {

@@ -101,7 +101,7 @@ func checkAlternate(ctx context.Context, s *suite) error {
 		return err
 	}
 	// More rounds than a strategy that errs now and then gets through.
-	for range 100 {
+	for range 60 {
 		for _, g := range []guest{a, b} {
 			if err := s.expect(ctx, s.db, g, seeds, allNotes); err != nil {
 				return err

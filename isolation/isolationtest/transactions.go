@@ -19,6 +19,7 @@ var transactionClauses = []clause{
 	{name: "a failed transaction leaves nothing behind", opts: conns(1), check: checkFailedTx},
 	{name: "a panic in a transaction rolls it back", opts: conns(1), check: checkPanic},
 	{name: "a transaction ends with its context", opts: conns(1), check: checkTxContext},
+	{name: "a read-only transaction leaves nothing behind", needs: onPostgres, opts: conns(1), check: checkReadOnly},
 	{name: "transactions of several tenants are separate", opts: conns(3), check: checkTxsAtOnce},
 }
 
@@ -227,7 +228,7 @@ func checkPanic(ctx context.Context, s *suite) error {
 				if _, err := s.exec(ctx, tx, g, "DELETE FROM tags"); err != nil {
 					return err
 				}
-				panic(errOnPurpose)
+				return panics()
 			})
 		})
 		if err != nil {
@@ -300,4 +301,28 @@ func checkTxsAtOnce(ctx context.Context, s *suite) error {
 		}
 	}
 	return nil
+}
+
+func checkReadOnly(ctx context.Context, s *suite) error {
+	a, b, err := s.pair(ctx)
+	if err != nil {
+		return err
+	}
+	tx, err := s.db.BeginTx(a.in(ctx), &sql.TxOptions{ReadOnly: true, Isolation: sql.LevelSerializable})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = tx.Rollback() }() // an error after Commit
+	if err := s.intactOn(ctx, tx, a); err != nil {
+		return err
+	}
+	if err := tx.Commit(); err != nil {
+		return err
+	}
+	for _, g := range []guest{a, b} {
+		if err := s.affect(ctx, s.db, g, seeds, "UPDATE notes SET version = 0"); err != nil {
+			return fmt.Errorf("after a read-only transaction: %w", err)
+		}
+	}
+	return s.intact(ctx, a, b)
 }
