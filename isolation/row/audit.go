@@ -65,18 +65,15 @@ func (s *Strategy) audit(ctx context.Context, tx *sql.Tx, role string) ([]Findin
 
 // auditTables returns what is not as Install makes it in the tables themselves.
 func (s *Strategy) auditTables(ctx context.Context, tx *sql.Tx, role string) ([]Finding, error) {
-	findings, err := s.auditFunctions(ctx, tx)
+	functions, err := s.auditFunctions(ctx, tx)
 	if err != nil {
 		return nil, err
 	}
-	for _, query := range []string{tablesAudit, policiesAudit} {
-		found, err := s.find(ctx, tx, role, query)
-		if err != nil {
-			return nil, err
-		}
-		findings = append(findings, found...)
+	tables, err := s.find(ctx, tx, role, tablesAudit+" UNION ALL "+policiesAudit)
+	if err != nil {
+		return nil, err
 	}
-	return findings, nil
+	return append(functions, tables...), nil
 }
 
 // find runs one audit.
