@@ -38,6 +38,9 @@ func TestProvisionSurvivesDeathAtEachStep(t *testing.T) {
 			t.Parallel()
 			f := newFixture(t)
 			s := f.strategy(t)
+			if testing.Short() {
+				tt.stride *= 4
+			}
 			for step, blown := 1, true; blown; step += tt.stride {
 				if tt.template {
 					require.NoError(t, s.Provision(t.Context(), tenantOf("first")))

@@ -12,6 +12,7 @@ import (
 )
 
 func TestStrategy(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t)
 	s := f.migrating(t, isolationtest.OwnTables(isolationtest.Postgres), database.System(f.admin))
 	isolationtest.TestStrategy(t, func(t *testing.T, opts ...isolation.Option) isolationtest.Target {

@@ -49,9 +49,9 @@
 //
 // # Limits
 //
-// A server process keeps about 74 KB for each schema of ten tables that it ever
+// A server process keeps 74 to 215 KB for each schema of ten tables that it ever
 // touched. So connections are closed after 250 tenants ([Strategy.TenantsPerConn]),
-// at about 18 MB each; isolation.MaxTenantsPerConn sets another number. Up to
+// at 18 to 54 MB each; isolation.MaxTenantsPerConn sets another number. Up to
 // some 1,000 schemas a database is at ease; past 5,000, catalogs and pg_dump slow
 // down.
 package schema

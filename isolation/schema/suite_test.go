@@ -14,17 +14,20 @@ import (
 )
 
 func TestStrategy(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t)
 	runSuite(t, f, f.strategy(t, suiteOptions(f)...))
 	require.NoError(t, f.strategy(t).Verify(t.Context()))
 }
 
 func TestStrategyWithoutSetConfig(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t)
 	runSuite(t, f, f.strategy(t, append(suiteOptions(f), schema.RevokeSetConfig())...))
 }
 
 func TestStrategyWithLoginRoles(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t)
 	s := f.strategy(t, append(suiteOptions(f), f.loginRoles())...)
 	runSuite(t, f, s)
