@@ -40,8 +40,8 @@ func BenchmarkOpen(b *testing.B) {
 	}
 }
 
-// BenchmarkPointSelect compares a select by key through the pool with the same on
-// a plain *sql.DB over the same file.
+// BenchmarkPointSelect compares a select by key on a plain *sql.DB, on one of the
+// strategy's connections without a pool, and through the pool.
 func BenchmarkPointSelect(b *testing.B) {
 	s, dir := open(b)
 	provision(b, s, acme)
@@ -53,10 +53,14 @@ func BenchmarkPointSelect(b *testing.B) {
 	plain, err := sql.Open("sqlite", "file:"+filepath.Join(dir, "t-acme.db")+"?mode=rw&_busy_timeout=5000&_foreign_keys=1")
 	require.NoError(b, err)
 	defer func() { require.NoError(b, plain.Close()) }()
+	place, err := s.Place(b.Context(), acme)
+	require.NoError(b, err)
+	confined := sql.OpenDB(place.Connector)
+	defer func() { require.NoError(b, confined.Close()) }()
 
 	const query = `SELECT name FROM customer WHERE id = ?`
-	dbs := map[string]*sql.DB{"plain": plain, "pool": pooledDB}
-	for _, name := range []string{"plain", "pool"} {
+	dbs := map[string]*sql.DB{"plain": plain, "confined": confined, "pool": pooledDB}
+	for _, name := range []string{"plain", "confined", "pool"} {
 		db := dbs[name]
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
