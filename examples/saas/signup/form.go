@@ -84,7 +84,10 @@ func (f Form) tenant() (tenant.Tenant, error) {
 	return t, fieldFault(t.Validate())
 }
 
-const maxNameRunes = 60
+const (
+	maxNameRunes = 60
+	taken        = "This address is taken. Choose another."
+)
 
 // NameFault says what is wrong with a workspace's name; nothing if it is fine.
 func NameFault(name string) string {
@@ -117,7 +120,7 @@ func emailFault(email string) string {
 	}
 	addr, err := mail.ParseAddress(email)
 	if err != nil || addr.Address != email || !strings.Contains(email[strings.LastIndexByte(email, '@'):], ".") {
-		return "This does not look like an e-mail address. Example: you@company.com."
+		return "This does not look like an e-mail address. Example: you@example.com."
 	}
 	return ""
 }
@@ -133,7 +136,7 @@ func fieldFault(err error) error {
 	case !ok:
 		return err
 	case errors.Is(err, tenant.ErrExists):
-		return &FormError{Fields: map[string]string{field: "This address is taken. Choose another."}}
+		return &FormError{Fields: map[string]string{field: taken}}
 	default:
 		return &FormError{Fields: map[string]string{field: "Use plain text without special characters, and keep it short."}}
 	}

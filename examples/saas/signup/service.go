@@ -43,13 +43,26 @@ func New(store tenant.Store, homes isolation.Provisioner, now func() time.Time) 
 func (s *Service) SignUp(ctx context.Context, form Form) (tenant.Tenant, error) {
 	t, err := form.tenant()
 	if err != nil {
-		return tenant.Tenant{}, err
+		return tenant.Tenant{}, s.addTaken(ctx, form.Normalize().Slug, err)
 	}
 	t, err = s.claim(ctx, t)
 	if err != nil {
 		return tenant.Tenant{}, err
 	}
 	return s.finish(ctx, t)
+}
+
+// addTaken adds to a form's faults that its address is taken, so that the person
+// learns of everything at once.
+func (s *Service) addTaken(ctx context.Context, slug string, err error) error {
+	var invalid *FormError
+	if !errors.As(err, &invalid) || invalid.Fields["slug"] != "" {
+		return err
+	}
+	if _, findErr := s.store.Find(ctx, tenant.BySlug(slug)); findErr == nil {
+		invalid.Fields["slug"] = taken
+	}
+	return err
 }
 
 // claim creates t's record, or finds the one that the same person began.
@@ -61,7 +74,7 @@ func (s *Service) claim(ctx context.Context, t tenant.Tenant) (tenant.Tenant, er
 	if !errors.Is(err, tenant.ErrExists) {
 		return tenant.Tenant{}, fmt.Errorf("signup: create the record: %w", err)
 	}
-	taken := fieldFault(err)
+	refused := fieldFault(err)
 	begun, err := s.store.Find(ctx, tenant.BySlug(t.Slug))
 	if err != nil && !errors.Is(err, tenant.ErrNotFound) {
 		return tenant.Tenant{}, fmt.Errorf("signup: find the record: %w", err)
@@ -69,7 +82,7 @@ func (s *Service) claim(ctx context.Context, t tenant.Tenant) (tenant.Tenant, er
 	if begun.Status == tenant.StatusProvisioning && strings.EqualFold(begun.Contact.Email, t.Contact.Email) {
 		return begun, nil
 	}
-	return tenant.Tenant{}, taken
+	return tenant.Tenant{}, refused
 }
 
 // finish makes t's home and opens it. After a failure the record stays as it is,

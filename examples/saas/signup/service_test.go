@@ -106,6 +106,20 @@ func TestSignUpRefuses(t *testing.T) {
 	assert.Empty(t, page.Tenants, "a refused form leaves nothing")
 }
 
+func TestSignUpTellsEveryFaultAtOnce(t *testing.T) {
+	t.Parallel()
+	f := newFixture()
+	_, err := f.SignUp(t.Context(), form())
+	require.NoError(t, err)
+	again := form()
+	again.Email = "nobody"
+	var invalid *signup.FormError
+	_, err = f.SignUp(t.Context(), again)
+	require.ErrorAs(t, err, &invalid)
+	assert.Contains(t, invalid.Fields["slug"], "taken")
+	assert.NotEmpty(t, invalid.Fields["email"])
+}
+
 func TestSignUpGoesOnAfterAFailure(t *testing.T) {
 	t.Parallel()
 	f := newFixture()

@@ -6,7 +6,7 @@ import (
 	"github.com/tenancy-go/tenancy/examples/saas/workspace"
 )
 
-// chart is a bar chart as SVG, in its units: 700 wide, 200 high.
+// chart is a bar chart as SVG, in its units: 700 wide, 196 high.
 type chart struct {
 	Bars  []bar
 	Lines []line
@@ -26,8 +26,8 @@ type line struct {
 }
 
 const (
-	chartLeft, chartRight = 44.0, 700.0
-	chartTop, chartBottom = 12.0, 168.0
+	chartLeft, chartRight = 54.0, 700.0
+	chartTop, chartBottom = 12.0, 164.0
 )
 
 // chartOf draws the words of each day.
