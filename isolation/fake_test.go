@@ -139,7 +139,10 @@ func (c *fakeConn) PrepareContext(_ context.Context, query string) (driver.Stmt,
 	c.server.mu.Lock()
 	defer c.server.mu.Unlock()
 	c.server.prepared++
-	return &fakeStmt{conn: c, query: query}, nil
+	if strings.HasPrefix(query, "COPY") {
+		return fakeCopy{c}, nil
+	}
+	return fakeStmt{fakeCopy{c}, query}, nil
 }
 
 func (c *fakeConn) Prepare(string) (driver.Stmt, error) { panic("no context") }
@@ -166,30 +169,28 @@ type fakeTx struct{ conn *fakeConn }
 func (t fakeTx) Commit() error   { t.conn.inTx = false; return nil }
 func (t fakeTx) Rollback() error { t.conn.inTx = false; return nil }
 
-// fakeStmt of a query that begins with COPY cannot count its parameters.
-type fakeStmt struct {
-	conn  *fakeConn
-	query string
-}
+// fakeCopy has begun to run, as lib/pq's COPY has.
+type fakeCopy struct{ conn *fakeConn }
 
-func (s *fakeStmt) NumInput() int {
-	if strings.HasPrefix(s.query, "COPY") {
-		return -1
-	}
-	return 0
-}
+func (s fakeCopy) NumInput() int                              { return -1 }
+func (s fakeCopy) Exec([]driver.Value) (driver.Result, error) { return driver.RowsAffected(1), nil }
+func (s fakeCopy) Query([]driver.Value) (driver.Rows, error)  { return nil, errFail }
 
-func (s *fakeStmt) Close() error {
+func (s fakeCopy) Close() error {
 	s.conn.server.mu.Lock()
 	defer s.conn.server.mu.Unlock()
 	s.conn.server.closed++
 	return nil
 }
 
-func (s *fakeStmt) Exec([]driver.Value) (driver.Result, error) { return driver.RowsAffected(1), nil }
-func (s *fakeStmt) Query([]driver.Value) (driver.Rows, error)  { panic("no context") }
+// fakeStmt is an ordinary statement. Like some drivers', it does not count its
+// parameters.
+type fakeStmt struct {
+	fakeCopy
+	query string
+}
 
-func (s *fakeStmt) QueryContext(ctx context.Context, args []driver.NamedValue) (driver.Rows, error) {
+func (s fakeStmt) QueryContext(ctx context.Context, args []driver.NamedValue) (driver.Rows, error) {
 	return s.conn.QueryContext(ctx, s.query, args)
 }
 

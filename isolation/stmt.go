@@ -214,8 +214,8 @@ func newStatements() *statements { return &statements{} }
 const unbounded = int(^uint(0) >> 1)
 
 // prepare returns query prepared on the connection, and whether it is kept there
-// for others. A driver that cannot count a statement's parameters may have begun
-// to run it, as lib/pq does with COPY: that one belongs to its caller.
+// for others. lib/pq begins to run a COPY when it is prepared: such a statement,
+// which has no number of parameters and takes no context, belongs to its caller.
 func (p *physical) prepare(ctx context.Context, query string) (driver.Stmt, bool, error) {
 	if p.stmts.lru != nil {
 		if s, ok := p.stmts.lru.Get(query); ok {
@@ -227,7 +227,7 @@ func (p *physical) prepare(ctx context.Context, query string) (driver.Stmt, bool
 		p.note(ctx, err)
 		return nil, false, err
 	}
-	if s.NumInput() < 0 {
+	if _, ordinary := s.(driver.StmtQueryContext); s.NumInput() < 0 && !ordinary {
 		return s, false, nil
 	}
 	p.stmts.add(query, s)

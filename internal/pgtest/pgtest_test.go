@@ -77,7 +77,7 @@ func TestServerSettings(t *testing.T) {
 		"max_connections":         "200",
 		"fsync":                   "off",
 		"full_page_writes":        "off",
-		"synchronous_commit":      "off",
+		"synchronous_commit":      "on",
 		"listen_addresses":        "127.0.0.1",
 		"unix_socket_directories": "",
 		"server_encoding":         "UTF8",

@@ -100,7 +100,7 @@ func (i *instance) settings() []string {
 		"unix_socket_directories=",
 		"max_connections=200",
 		"fsync=off",
-		"synchronous_commit=off",
+		"synchronous_commit=on", // with fsync off it costs a write, and what was committed outlives Kill
 		"full_page_writes=off",
 		"dynamic_shared_memory_type=mmap", // in the data directory, so that nothing outlives it
 		"log_line_prefix=%m [%p] [%d] ",
