@@ -1,7 +1,6 @@
 package database_test
 
 import (
-	"context"
 	"database/sql"
 	"testing"
 
@@ -134,13 +133,13 @@ func (f *fixture) visit(t testing.TB, query string) error {
 	require.NoError(t, err)
 	db := sql.OpenDB(pool)
 	defer func() { require.NoError(t, db.Close()) }()
-	_, err = db.ExecContext(in(context.Background(), "acme"), query)
+	_, err = db.ExecContext(in(t.Context(), "acme"), query)
 	return err
 }
 
 func requireNothingLeft(t testing.TB, f *fixture) {
 	t.Helper()
-	for _, name := range f.databases(t, context.Background()) {
+	for _, name := range f.databases(t, t.Context()) {
 		assert.Contains(t, []string{f.prefix + "_template", f.prefix + "first"}, name)
 	}
 }

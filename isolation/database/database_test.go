@@ -1,7 +1,6 @@
 package database_test
 
 import (
-	"context"
 	"crypto/sha256"
 	"database/sql"
 	"fmt"
@@ -112,7 +111,7 @@ func TestWithoutAHomeNothingIsServed(t *testing.T) {
 	s := f.strategy(t)
 	require.ErrorIs(t, f.visit(t, `SELECT 1`), isolation.ErrNotProvisioned)
 	assert.ErrorIs(t, s.Migrate(t.Context(), tenantOf("acme")), isolation.ErrNotProvisioned)
-	assert.NoError(t, s.Deprovision(t.Context(), tenantOf("acme")))
+	require.NoError(t, s.Deprovision(t.Context(), tenantOf("acme")))
 	_, err := s.Place(t.Context(), tenantOf(`x"; DROP DATABASE postgres; --`))
 	assert.ErrorIs(t, err, tenant.ErrInvalidID)
 	assert.ErrorIs(t, s.Provision(t.Context(), tenantOf("")), tenant.ErrInvalidID)
@@ -191,7 +190,7 @@ func (f *fixture) dump(t testing.TB, db *sql.DB, id string) string {
 		`SELECT string_agg(ROW(oid, relname, relowner, relacl, relfilenode)::text, E'\n' ORDER BY oid) FROM pg_class WHERE oid >= 16384`,
 		`SELECT ROW(oid, datname, datdba, datacl, datallowconn)::text FROM pg_database WHERE datname = current_database()`,
 	} {
-		fmt.Fprintln(h, one[string](t, in(context.Background(), id), db, query))
+		fmt.Fprintln(h, one[string](t, in(t.Context(), id), db, query))
 	}
 	return fmt.Sprintf("%x", h.Sum(nil))
 }
@@ -236,10 +235,10 @@ func TestNewRefusesWhatCannotWork(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	_, err := database.New(nil)
-	assert.Error(t, err)
+	require.Error(t, err)
 	for _, prefix := range []string{"", "_", "a", "a__", "A_", "1_", `a"_`, "pg_a_", strings.Repeat("a", 20) + "_"} {
 		_, err := database.New(f.app, database.Prefix(prefix))
-		assert.Error(t, err, prefix)
+		require.Error(t, err, prefix)
 	}
 	s, err := database.New(f.app)
 	require.NoError(t, err)

@@ -63,7 +63,7 @@ func connector(t testing.TB, url string) *postgres.Connector {
 // dropAll removes what the test has made on the shared server.
 func (f *fixture) dropAll(t testing.TB) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 5*soon)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 5*soon)
 	defer cancel()
 	for _, name := range f.databases(t, ctx) {
 		_, err := f.root.ExecContext(ctx, `ALTER DATABASE "`+name+`" IS_TEMPLATE false`)

@@ -1,7 +1,6 @@
 package schema_test
 
 import (
-	"context"
 	"database/sql"
 	"database/sql/driver"
 	"errors"
@@ -251,10 +250,10 @@ func items(t testing.TB, db *sql.DB, id string) []string {
 
 func (f *fixture) roleOf(t testing.TB, id string) string {
 	t.Helper()
-	return one[string](t, context.Background(), f.root, `SELECT role_name FROM tenancy.homes WHERE tenant_id = $1`, id)
+	return one[string](t, t.Context(), f.root, `SELECT role_name FROM tenancy.homes WHERE tenant_id = $1`, id)
 }
 
 func (f *fixture) ownerOf(t testing.TB, id string) string {
 	t.Helper()
-	return one[string](t, context.Background(), f.root, `SELECT owner_name FROM tenancy.homes WHERE tenant_id = $1`, id)
+	return one[string](t, t.Context(), f.root, `SELECT owner_name FROM tenancy.homes WHERE tenant_id = $1`, id)
 }

@@ -128,7 +128,7 @@ func requireWhole(t testing.TB, ctx context.Context, db *sql.DB) { //nolint:revi
 
 func requireNothingLeft(t testing.TB, f *fixture) {
 	t.Helper()
-	ctx := context.Background()
+	ctx := t.Context()
 	assert.Zero(t, one[int](t, ctx, f.root, `SELECT count(*) FROM tenancy.homes`))
 	assert.Zero(t, one[int](t, ctx, f.root, `SELECT count(*) FROM pg_namespace WHERE nspname = 't_acme'`))
 	assert.Zero(t, one[int](t, ctx, f.root, `SELECT count(*) FROM pg_roles WHERE rolname LIKE

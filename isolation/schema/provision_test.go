@@ -1,7 +1,6 @@
 package schema_test
 
 import (
-	"context"
 	"crypto/sha256"
 	"fmt"
 	"strings"
@@ -68,7 +67,7 @@ func TestWithoutAHomeNothingIsServed(t *testing.T) {
 	_, err = db.ExecContext(in(t.Context(), "acme"), `SELECT 1`)
 	require.ErrorIs(t, err, isolation.ErrNotProvisioned)
 	assert.ErrorIs(t, s.Migrate(t.Context(), tenantOf("acme")), isolation.ErrNotProvisioned)
-	assert.NoError(t, s.Deprovision(t.Context(), tenantOf("acme")))
+	require.NoError(t, s.Deprovision(t.Context(), tenantOf("acme")))
 	_, err = s.Place(t.Context(), tenantOf(`x"; DROP SCHEMA public; --`))
 	assert.ErrorIs(t, err, tenant.ErrInvalidID)
 	assert.ErrorIs(t, s.Provision(t.Context(), tenantOf("")), tenant.ErrInvalidID)
@@ -109,7 +108,7 @@ func TestMigrateReachesTheTenantsRole(t *testing.T) {
 
 	require.NoError(t, newer.Migrate(t.Context(), tenantOf("acme")))
 	_, err := db.ExecContext(in(t.Context(), "acme"), `INSERT INTO notes (body) VALUES ('x')`)
-	assert.NoError(t, err)
+	require.NoError(t, err)
 	_, err = db.ExecContext(in(t.Context(), "beta"), `SELECT * FROM notes`)
 	assert.Equal(t, "42P01", pghome.State(err), "beta was not migrated: %v", err)
 	require.NoError(t, newer.Verify(t.Context()))
@@ -147,7 +146,7 @@ func (f *fixture) dump(t testing.TB, schemas ...string) string {
 			`SELECT string_agg(r::text || ARRAY(SELECT m::text FROM pg_auth_members m WHERE m.roleid = r.oid ORDER BY 1)::text, E'\n' ORDER BY oid)
 				FROM pg_roles r WHERE rolname LIKE '` + name + `%'`,
 		} {
-			fmt.Fprintln(h, one[string](t, context.Background(), f.root, query))
+			fmt.Fprintln(h, one[string](t, t.Context(), f.root, query))
 		}
 	}
 	return fmt.Sprintf("%x", h.Sum(nil))
@@ -214,11 +213,11 @@ func TestNamesAreValidated(t *testing.T) {
 		assert.ErrorContains(t, s.Provision(t.Context(), tenantOf("acme")), "option Name", name)
 	}
 	_, err := schema.New(nil)
-	assert.Error(t, err)
+	require.Error(t, err)
 	_, err = schema.New(f.app, schema.Name(nil))
-	assert.Error(t, err)
+	require.Error(t, err)
 	_, err = schema.New(f.app, schema.LoginRoles([]byte("short"), nil))
-	assert.Error(t, err)
+	require.Error(t, err)
 	s, err := schema.New(f.app)
 	require.NoError(t, err)
 	assert.ErrorContains(t, s.Provision(t.Context(), tenantOf("acme")), "Admin")

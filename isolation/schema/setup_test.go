@@ -7,7 +7,6 @@ import (
 	"os"
 	"testing"
 	"testing/fstest"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -104,6 +103,3 @@ func one[T any](t testing.TB, ctx context.Context, db *sql.DB, query string, arg
 	require.NoError(t, db.QueryRowContext(ctx, query, args...).Scan(&v), query)
 	return v
 }
-
-// soon is the bound of whatever a test waits for.
-const soon = 30 * time.Second

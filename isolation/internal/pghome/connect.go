@@ -66,7 +66,7 @@ func Texts(ctx context.Context, conn *sql.Conn, query string, args ...any) ([]st
 	if err != nil {
 		return nil, err
 	}
-	defer rows.Close() //nolint:errcheck // rows.Err tells
+	defer rows.Close() // rows.Err tells
 	var texts []string
 	for rows.Next() {
 		var text string

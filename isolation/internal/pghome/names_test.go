@@ -34,7 +34,7 @@ func TestShortNameCannotBeForged(t *testing.T) {
 func TestValidName(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"a", "_a", "t_1", strings.Repeat("a", 63)} {
-		assert.NoError(t, pghome.ValidName(name))
+		require.NoError(t, pghome.ValidName(name))
 	}
 	for _, name := range []string{"", "1a", "A", "a-b", `a"`, "a b", "ä", "pg_temp", strings.Repeat("a", 64)} {
 		assert.Error(t, pghome.ValidName(name), name)
