@@ -7,8 +7,6 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
-
-	"golang.org/x/net/http/httpguts"
 )
 
 // NameOption changes how a resolver reads a name.
@@ -147,7 +145,16 @@ func parameters(query, name string) []string {
 	return values
 }
 
-func isToken(s string) bool { return httpguts.ValidHeaderFieldName(s) }
+// isToken reports whether s may name a header or cookie: a token (RFC 9110, 5.6.2).
+func isToken(s string) bool {
+	for i := range len(s) {
+		c := s[i]
+		if !(c|0x20 >= 'a' && c|0x20 <= 'z' || c >= '0' && c <= '9' || strings.IndexByte("!#$%&'*+-.^_`|~", c) >= 0) {
+			return false
+		}
+	}
+	return s != ""
+}
 
 // noBody is a resolver of this package that leaves the body alone.
 type noBody func(r *http.Request) (Match, error)

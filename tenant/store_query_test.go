@@ -1,7 +1,6 @@
 package tenant_test
 
 import (
-	"context"
 	"encoding/base64"
 	"fmt"
 	"testing"
@@ -104,7 +103,7 @@ func BenchmarkMemoryStoreList(b *testing.B) {
 	}
 	cursor := nextCursor(b, tenant.Query{}, tenanttest.Tenant(b, "t05000"))
 	for b.Loop() {
-		_, err := store.List(context.Background(), tenant.Query{Cursor: cursor})
+		_, err := store.List(b.Context(), tenant.Query{Cursor: cursor})
 		require.NoError(b, err)
 	}
 }

@@ -111,6 +111,13 @@ func demand(t testing.TB, err error) {
 	}
 }
 
+// Missing ends a test that needs a program which is not installed. As with a
+// missing server, it skips the test where that may be, and else fails it.
+func Missing(t testing.TB, program string) {
+	t.Helper()
+	demand(t, fmt.Errorf("%w: %s", errMissing, program))
+}
+
 // Open makes an empty database on the server. On the shared server it is dropped
 // when the test ends.
 func (s *Server) Open(t testing.TB) *DB {

@@ -100,7 +100,7 @@ func TestPgBouncerIsRefused(t *testing.T) {
 	bouncer, err := exec.LookPath("pgbouncer")
 	if err != nil {
 		if bouncer = "/usr/sbin/pgbouncer"; !executable(bouncer) {
-			t.Skip("pgbouncer is not installed")
+			pgtest.Missing(t, "pgbouncer")
 		}
 	}
 	db := pgtest.Open(t)

@@ -30,7 +30,7 @@ func withNames(t testing.TB, i int) tenant.Tenant {
 func TestPostgresKilledMidway(t *testing.T) {
 	t.Parallel()
 	server := pgtest.Private(t)
-	dsn := durable(server.Open(t).URL())
+	dsn := server.Open(t).URL()
 	store := newStore(t, open(t, "postgres", dsn), sqlstore.Postgres)
 
 	var created sync.Map
@@ -41,7 +41,7 @@ func TestPostgresKilledMidway(t *testing.T) {
 		group.Go(func() {
 			for {
 				i := int(next.Add(1))
-				if _, err := store.Create(context.Background(), withNames(t, i)); err != nil {
+				if _, err := store.Create(t.Context(), withNames(t, i)); err != nil {
 					return
 				}
 				created.Store(i, true)

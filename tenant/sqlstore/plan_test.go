@@ -1,7 +1,6 @@
 package sqlstore
 
 import (
-	"context"
 	"database/sql"
 	"fmt"
 	"path/filepath"
@@ -167,7 +166,7 @@ func BenchmarkListDeepPage(b *testing.B) {
 		for name, q := range queries {
 			b.Run(dialect.String()+"/"+name, func(b *testing.B) {
 				for b.Loop() {
-					_, err := s.List(context.Background(), q)
+					_, err := s.List(b.Context(), q)
 					require.NoError(b, err)
 				}
 			})
@@ -189,7 +188,7 @@ func BenchmarkFind(b *testing.B) {
 		s := filled(b, dialect, manyTenants)
 		b.Run(dialect.String(), func(b *testing.B) {
 			for b.Loop() {
-				_, err := s.Find(context.Background(), tenant.ByID("t-50000"))
+				_, err := s.Find(b.Context(), tenant.ByID("t-50000"))
 				require.NoError(b, err)
 			}
 		})

@@ -31,7 +31,7 @@ func newProcess(t *testing.T, store *sqlstore.Store) process {
 	t.Helper()
 	directory, err := tenant.NewDirectory(store, tenant.WithTTL(time.Hour), tenant.WithUnknownTTL(time.Hour))
 	require.NoError(t, err)
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	done := make(chan error, 1)
 	ready := make(chan struct{})
 	go func() { done <- directory.Follow(ctx, signalling{store, ready}) }()
@@ -167,14 +167,10 @@ func TestAKilledListenerLeadsToAPurge(t *testing.T) {
 	}
 }
 
-// durable returns url with the setting that makes what is committed outlive a
-// crash of the server, which its configuration for tests does not.
-func durable(url string) string { return url + "&synchronous_commit=on" }
-
 func TestWatchSurvivesARestartOfTheServer(t *testing.T) {
 	t.Parallel()
 	server := pgtest.Private(t)
-	dsn := durable(server.Open(t).URL())
+	dsn := server.Open(t).URL()
 	store := newStore(t, open(t, "postgres", dsn), sqlstore.Postgres, sqlstore.WithListener(dsn))
 	acme, err := store.Create(t.Context(), tenanttest.Tenant(t, "acme"))
 	require.NoError(t, err)

@@ -58,7 +58,7 @@ func (s *Store) writeSQLite(ctx context.Context, do func(tx session) error) erro
 	if err != nil {
 		return failed(ctx, "connect", err)
 	}
-	defer conn.Close() //nolint:errcheck // gives the connection back; what counts is the commit
+	defer conn.Close() // gives the connection back; what counts is the commit
 
 	if _, err := conn.ExecContext(ctx, "BEGIN IMMEDIATE"); err != nil {
 		return failed(ctx, "begin", err)

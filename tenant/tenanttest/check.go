@@ -12,7 +12,7 @@ import (
 // wantErr returns nil if err is want.
 func wantErr(what string, err, want error) error {
 	if !errors.Is(err, want) {
-		return fmt.Errorf("%s: error is %v, want %w", what, err, want)
+		return fmt.Errorf("%s: error is %w, want %w", what, err, want)
 	}
 	return nil
 }
@@ -21,7 +21,7 @@ func wantErr(what string, err, want error) error {
 func wantField(what string, err error, field string, class error) error {
 	var fieldErr *tenant.FieldError
 	if !errors.As(err, &fieldErr) || fieldErr.Field != field || !errors.Is(err, class) {
-		return fmt.Errorf("%s: error is %v, want a FieldError about %s that wraps %w", what, err, field, class)
+		return fmt.Errorf("%s: error is %w, want a FieldError about %s that wraps %w", what, err, field, class)
 	}
 	return nil
 }
