@@ -60,6 +60,11 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
+	return openOn(ctx, cfg, b, log)
+}
+
+// openOn is Open on databases that were chosen.
+func openOn(ctx context.Context, cfg Config, b backend, log *slog.Logger) (*App, error) {
 	app, err := wire(cfg, b, log)
 	if err != nil {
 		return nil, errors.Join(err, b.close())

@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 
 	"github.com/tenancy-go/tenancy/examples/saas/web"
@@ -50,6 +51,9 @@ func parse(args []string, errOut io.Writer) (options, error) {
 	}
 	if flags.NArg() > 0 {
 		return options{}, fmt.Errorf("unexpected argument %q", flags.Arg(0))
+	}
+	if !slices.Contains([]string{"row", "schema", "database"}, o.Isolation) {
+		return options{}, fmt.Errorf("-isolation: want row, schema or database, got %q", o.Isolation)
 	}
 	return o, nil
 }

@@ -71,6 +71,7 @@ func TestRunRefusesBadFlags(t *testing.T) {
 		{"-selftest", "-database", "postgres://[::1"},
 		{"-dir", os.DevNull + "/x"},
 		{"-addr", "nowhere"},
+		{"-isolation", "hope"},
 	} {
 		assert.Error(t, run(t.Context(), args, io.Discard, io.Discard), args)
 	}

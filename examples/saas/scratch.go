@@ -21,6 +21,11 @@ func scratch(ctx context.Context, cfg Config) (Config, func(context.Context) err
 	if cfg.Database != "" {
 		return scratchDatabase(ctx, cfg)
 	}
+	if cfg.Dir != "" {
+		if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
+			return cfg, nil, err
+		}
+	}
 	dir, err := os.MkdirTemp(cfg.Dir, "saas-selftest-")
 	cfg.Dir = dir
 	return cfg, func(context.Context) error { return os.RemoveAll(dir) }, err

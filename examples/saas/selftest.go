@@ -20,18 +20,19 @@ func runSelftest(ctx context.Context, cfg Config, out, errOut io.Writer) (err er
 	}
 	defer func() { err = errors.Join(err, remove(context.WithoutCancel(ctx))) }()
 	log := slog.New(web.TenantHandler{Handler: slog.NewTextHandler(errOut, &slog.HandlerOptions{Level: slog.LevelWarn})})
-	return selftest.Run(ctx, program{cfg: cfg, log: log}, out)
+	open := func(ctx context.Context) (*App, error) { return Open(ctx, cfg, log) }
+	return selftest.Run(ctx, program{open: open, log: log}, out)
 }
 
 // program starts the whole program in this process.
 type program struct {
-	cfg Config
-	log *slog.Logger
+	open func(ctx context.Context) (*App, error)
+	log  *slog.Logger
 }
 
 // Start serves on a free loopback port until the instance is stopped.
 func (p program) Start(ctx context.Context) (selftest.Instance, error) {
-	app, err := Open(ctx, p.cfg, p.log)
+	app, err := p.open(ctx)
 	if err != nil {
 		return selftest.Instance{}, err
 	}

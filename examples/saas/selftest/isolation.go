@@ -24,8 +24,8 @@ func (t *run) isolation() {
 	before := t.totals("globex")
 
 	for _, at := range []place{bySubdomain("globex"), byPath("globex")} {
-		for what, disguises := range t.disguises() {
-			t.check(fmt.Sprintf("%s, %s: 404, the same to the byte as an unknown ID", at, what), t.tryAll(at, acme, disguises))
+		for _, d := range t.disguises() {
+			t.check(fmt.Sprintf("%s, %s: 404, the same to the byte as an unknown ID", at, d.what), t.tryAll(at, acme, d.changes))
 		}
 		t.check(fmt.Sprintf("%s: IDs made of SQL and wildcards are unknown too", at), t.tryOdd(at))
 		t.check(fmt.Sprintf("%s: no list, page or figure shows the secret", at), t.searchFor(at, acme.secret))
@@ -44,22 +44,29 @@ func (t *run) acquire(slug string) (belongings, error) {
 	return b, errors.Join(err, err2)
 }
 
-// disguises are requests that claim to be acme's by everything but their address.
-func (t *run) disguises() map[string][]change {
+// disguise makes requests claim to be acme's.
+type disguise struct {
+	what    string
+	changes []change
+}
+
+// disguises are the ways to claim it by everything but the address.
+func (t *run) disguises() []disguise {
 	acme, err := t.find(t.ctx, "acme")
 	if err != nil {
 		t.check("acme is in the registry", err)
 	}
-	query := func(r *http.Request) { r.URL.RawQuery = "tenant=acme&tenant_id=" + acme.ID.String() }
-	return map[string][]change{
-		"plainly":               nil,
-		"as an API client":      {asProgram},
-		"with acme's cookies":   {header("Cookie", "tenant=acme; tenant_id="+acme.ID.String()+"; slug=acme")},
-		"with a query":          {query},
-		"with tenant headers":   {header("X-Tenant", "acme"), header("X-Tenant-ID", acme.ID.String()), header("X-Tenant-Slug", "acme")},
-		"as if behind a proxy":  {header("X-Forwarded-Host", "acme.localhost"), header("Forwarded", "host=acme.localhost"), header("X-Forwarded-Prefix", "/t/acme")},
-		"with a rewritten path": {header("X-Original-URL", "/t/acme/"), header("X-Rewrite-URL", "/t/acme/")},
-		"with a token":          {header("Authorization", "Bearer acme"), header("X-API-Key", acme.ID.String())},
+	id := acme.ID.String()
+	query := func(r *http.Request) { r.URL.RawQuery = "tenant=acme&tenant_id=" + id }
+	return []disguise{
+		{"plainly", nil},
+		{"as an API client", []change{asProgram}},
+		{"with acme's cookies", []change{header("Cookie", "tenant=acme; tenant_id="+id+"; slug=acme")}},
+		{"with a query", []change{query}},
+		{"with tenant headers", []change{header("X-Tenant", "acme"), header("X-Tenant-ID", id), header("X-Tenant-Slug", "acme")}},
+		{"as if behind a proxy", []change{header("X-Forwarded-Host", "acme.localhost"), header("Forwarded", "host=acme.localhost"), header("X-Forwarded-Prefix", "/t/acme")}},
+		{"with a rewritten path", []change{header("X-Original-URL", "/t/acme/"), header("X-Rewrite-URL", "/t/acme/")}},
+		{"with a token", []change{header("Authorization", "Bearer acme"), header("X-API-Key", id)}},
 	}
 }
 
@@ -82,17 +89,19 @@ func attempts(conversation, document string) []attempt {
 	}
 }
 
-// tryAll makes each attempt with acme's ID and with nobody's, and compares.
-func (t *run) tryAll(at place, acme belongings, disguise []change) error {
+// tryAll makes each attempt with acme's ID and with nobody's, and compares. It makes
+// all of them, and returns the first difference.
+func (t *run) tryAll(at place, acme belongings, changes []change) error {
+	var first error
 	unknown := attempts(nobodys, nobodys)
 	for i, a := range attempts(acme.conversation, acme.document) {
-		got := t.send(t.ctx, a.method, at, a.path, a.form, disguise)
-		nobody := t.send(t.ctx, a.method, at, unknown[i].path, a.form, disguise)
-		if err := errors.Join(got.want(http.StatusNotFound), got.same(nobody)); err != nil {
-			return fmt.Errorf("%s %s: %w", a.method, a.path, err)
+		got := t.send(t.ctx, a.method, at, a.path, a.form, changes)
+		nobody := t.send(t.ctx, a.method, at, unknown[i].path, a.form, changes)
+		if err := errors.Join(got.want(http.StatusNotFound), got.same(nobody)); err != nil && first == nil {
+			first = fmt.Errorf("%s %s: %w", a.method, a.path, err)
 		}
 	}
-	return nil
+	return first
 }
 
 // tryOdd makes each attempt with IDs that would select anything if they were not

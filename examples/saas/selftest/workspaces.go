@@ -10,19 +10,15 @@ import (
 	"strings"
 )
 
-var (
-	conversationLink = regexp.MustCompile(`href="[^"]*/conversations/([a-z0-9]{26})"`)
-	documentLink     = regexp.MustCompile(`href="[^"]*/documents/([a-z0-9]{26})"`)
-	tile             = regexp.MustCompile(`<dt>([A-Za-z ]+)</dt><dd>([0-9,]+)</dd>`)
-)
+var tile = regexp.MustCompile(`<dt>([A-Za-z ]+)</dt><dd>([0-9,]+)</dd>`)
 
 // workspaces checks what a workspace does, in both ways to address one.
 func (t *run) workspaces() {
-	for slug, own := range map[string]struct{ name, accent, row string }{
-		"acme":   {"Acme Robotics", "#0b6bcb", "Gripper review"},
-		"globex": {"Globex Research", "#2c7a4b", "river sensors"},
+	for _, own := range []struct{ slug, name, accent, row string }{
+		{"acme", "Acme Robotics", "#0b6bcb", "Gripper review"},
+		{"globex", "Globex Research", "#2c7a4b", "river sensors"},
 	} {
-		for _, at := range []place{bySubdomain(slug), byPath(slug)} {
+		for _, at := range []place{bySubdomain(own.slug), byPath(own.slug)} {
 			t.section("Workspace " + at.String())
 			home := t.get(t.ctx, at, "/")
 			t.check("front page with its name and rows", home.want(http.StatusOK, own.name, own.row))
