@@ -115,7 +115,10 @@ func demand(t testing.TB, err error) {
 // missing server, it skips the test where that may be, and else fails it.
 func Missing(t testing.TB, program string) {
 	t.Helper()
-	demand(t, fmt.Errorf("%w: %s", errMissing, program))
+	if required() {
+		t.Fatalf("pgtest: %s is not installed", program)
+	}
+	t.Skipf("pgtest: %s is not installed", program)
 }
 
 // Open makes an empty database on the server. On the shared server it is dropped

@@ -59,6 +59,25 @@ func (l *link) target() (network, address string) {
 	return l.network, l.address
 }
 
+// farewellTimeout bounds the time in which the server ends a session.
+const farewellTimeout = time.Second
+
+// farewell is a network connection that is closed once the server has ended the
+// session, so that whoever counts connections never finds more at the server than
+// are open here.
+type farewell struct {
+	net.Conn
+	link *link
+}
+
+func (f farewell) Close() error {
+	half, ok := f.Conn.(interface{ CloseWrite() error })
+	if ok && !f.link.isClosed() && half.CloseWrite() == nil && f.SetReadDeadline(time.Now().Add(farewellTimeout)) == nil {
+		_, _ = io.Copy(io.Discard, f.Conn) // ends when the server closes its side, or in time
+	}
+	return f.Conn.Close()
+}
+
 // dialer dials for lib/pq and remembers what it dialled.
 type dialer struct{ dial DialFunc }
 
@@ -71,6 +90,7 @@ func (d dialer) DialContext(ctx context.Context, network, address string) (net.C
 		if err := l.set(conn, network, address); err != nil {
 			return nil, err
 		}
+		return farewell{conn, l}, nil
 	}
 	return conn, nil
 }
