@@ -61,7 +61,8 @@ func TestSelftestCatchesALeak(t *testing.T) {
 		"FAIL  it has its name, and no rows of others",
 		"FAIL  globex.localhost, plainly: 404",
 		"FAIL  globex.localhost: no list, page or figure shows the secret",
-		"FAIL  acme's conversation and document are untouched",
+		"FAIL  globex.localhost, as an API client: 404",
+		"FAIL  localhost/t/globex, with a token: 404",
 		"FAIL  every answer is right, and no page shows the other's word",
 	} {
 		assert.Contains(t, out.String(), found)

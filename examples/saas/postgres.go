@@ -47,8 +47,8 @@ func openPostgres(ctx context.Context, cfg Config) (_ backend, err error) {
 	return backend{store: store, strategy: strategy, about: about, close: registry.Close}, nil
 }
 
-// openRegistry opens the tenants' records, in a schema that only the administrator
-// can use.
+// openRegistry opens the tenants' records, in tables that only the administrator can
+// use.
 func openRegistry(ctx context.Context, db *sql.DB, listen string) (*sqlstore.Store, error) {
 	store, err := sqlstore.New(db, sqlstore.Postgres, sqlstore.WithListener(listen))
 	if err != nil {
@@ -82,6 +82,9 @@ func connect(ctx context.Context, cfg Config) (server, error) {
 	return server{admin: admin, app: app}, err
 }
 
+// ownerRole names the role without a login that owns what row isolation is made of.
+func ownerRole(cfg Config) string { return cfg.Role + "_owner" }
+
 // rolePassword derives the role's password from the administrator's, so that all
 // processes of an installation agree on it. Where the administrator needs none, each
 // start makes a new one.
@@ -100,7 +103,8 @@ func rolePassword(admin *url.Userinfo, role string) string {
 func isolate(ctx context.Context, cfg Config, pg server) (strategy, string, error) {
 	switch cfg.Isolation {
 	case "row":
-		s, err := row.New(pg.app, row.Admin(pg.admin), row.Tables(workspace.Tables()...), row.Migrations(workspace.SharedTables()))
+		s, err := row.New(pg.app, row.Admin(pg.admin), row.Owner(ownerRole(cfg)),
+			row.Tables(workspace.Tables()...), row.Migrations(workspace.SharedTables()))
 		if err != nil {
 			return nil, "", err
 		}

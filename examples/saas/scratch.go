@@ -69,7 +69,7 @@ func removeTenants(ctx context.Context, cfg Config) error {
 	return errors.Join(err, b.close())
 }
 
-// dropAll drops the databases, and then the role, which had rights in them.
+// dropAll drops the databases, and then the roles, which had rights in them.
 func dropAll(ctx context.Context, db *sql.DB, cfg Config, name string) error {
 	template := cfg.Prefix + "_template"
 	if _, err := db.ExecContext(ctx, "ALTER DATABASE "+pq.QuoteIdentifier(template)+" IS_TEMPLATE false"); err == nil {
@@ -80,6 +80,7 @@ func dropAll(ctx context.Context, db *sql.DB, cfg Config, name string) error {
 	for _, statement := range []string{
 		"DROP DATABASE " + pq.QuoteIdentifier(name) + " WITH (FORCE)",
 		"DROP ROLE IF EXISTS " + pq.QuoteIdentifier(cfg.Role),
+		"DROP ROLE IF EXISTS " + pq.QuoteIdentifier(ownerRole(cfg)),
 	} {
 		if _, err := db.ExecContext(ctx, statement); err != nil {
 			return fmt.Errorf("clean up: %s: %w", statement, err)

@@ -24,14 +24,14 @@ func (t *run) isolation() {
 	before := t.totals("globex")
 
 	for _, at := range []place{bySubdomain("globex"), byPath("globex")} {
+		t.check(fmt.Sprintf("%s: no list, page or figure shows the secret", at), t.searchFor(at, acme.secret))
 		for _, d := range t.disguises() {
-			t.check(fmt.Sprintf("%s, %s: 404, the same to the byte as an unknown ID", at, d.what), t.tryAll(at, acme, d.changes))
+			t.check(fmt.Sprintf("%s, %s: 404, the same to the byte as an unknown ID", at, d.what), t.tryAll(at, d.changes))
 		}
 		t.check(fmt.Sprintf("%s: IDs made of SQL and wildcards are unknown too", at), t.tryOdd(at))
-		t.check(fmt.Sprintf("%s: no list, page or figure shows the secret", at), t.searchFor(at, acme.secret))
 	}
 	t.check("acme's path does nothing on globex's host", t.tryPaths(acme))
-	t.check("acme's conversation and document are untouched", t.untouched(acme))
+	t.check("what acme had is untouched", t.untouched(acme))
 	t.check("nothing was counted as globex's usage", equal(t.totals("globex"), before))
 }
 
@@ -89,10 +89,10 @@ func attempts(conversation, document string) []attempt {
 	}
 }
 
-// tryAll makes each attempt with acme's ID and with nobody's, and compares. It makes
-// all of them, and returns the first difference.
-func (t *run) tryAll(at place, acme belongings, changes []change) error {
-	var first error
+// tryAll makes each attempt with IDs of things that acme just made and with nobody's,
+// and compares. It makes all of them, then looks whether acme's things are untouched.
+func (t *run) tryAll(at place, changes []change) error {
+	acme, first := t.acquire("acme")
 	unknown := attempts(nobodys, nobodys)
 	for i, a := range attempts(acme.conversation, acme.document) {
 		got := t.send(t.ctx, a.method, at, a.path, a.form, changes)
@@ -101,7 +101,7 @@ func (t *run) tryAll(at place, acme belongings, changes []change) error {
 			first = fmt.Errorf("%s %s: %w", a.method, a.path, err)
 		}
 	}
-	return first
+	return errors.Join(first, t.untouched(acme))
 }
 
 // tryOdd makes each attempt with IDs that would select anything if they were not
