@@ -4,7 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"runtime"
+	"fmt"
 	"sync/atomic"
 	"testing"
 )
@@ -15,28 +15,39 @@ func BenchmarkIsolation(b *testing.B) {
 	worlds := []world{plain(b), rowWorld(b), schemaWorld(b), databaseWorld(b)}
 	all := contexts()
 	for b.Loop() {
-		for _, workers := range []int{1, 4 * runtime.GOMAXPROCS(0)} {
-			results := table{title: titleFor(workers)}
-			for _, w := range works() {
-				results.add(w.name+", one tenant", compare(b, workers, contend(worlds, w, func(worker, _ int) context.Context { return all[worker] })...))
-				if workers > 1 {
-					continue
-				}
-				results.add(w.name+", tenants alternate", compare(b, workers, contend(worlds, w, func(_, i int) context.Context { return all[i%len(all)] })...))
-			}
-			if workers > 1 {
-				results.add("point read, tenants alternate", compare(b, workers, contend(worlds, works()[0], func(worker, i int) context.Context { return all[(worker*125+i)%len(all)] })...))
-			}
-			results.print(b)
-		}
+		one(b, worlds, all).print(b)
+		eight(b, worlds, all).print(b)
 	}
 }
 
-func titleFor(workers int) string {
-	if workers == 1 {
-		return "One goroutine"
+// one runs each work on one goroutine: for the same tenant, for as many tenants as
+// there are connections in turn, and for all.
+func one(b *testing.B, worlds []world, all []context.Context) *table {
+	b.Helper()
+	t := &table{title: "One goroutine"}
+	for _, w := range works() {
+		for _, in := range []struct {
+			label   string
+			tenants int
+		}{{"one tenant", 1}, {fmt.Sprint(conns, " tenants in turn"), conns}, {fmt.Sprint(len(all), " tenants in turn"), len(all)}} {
+			t.add(w.name+", "+in.label, compare(b, 1, contend(worlds, w, func(_, i int) context.Context { return all[i%in.tenants] })...))
+		}
 	}
-	return "Eight goroutines, eight connections"
+	return t
+}
+
+// eight runs each work on eight goroutines: each for a tenant of its own, and each
+// for all tenants in turn.
+func eight(b *testing.B, worlds []world, all []context.Context) *table {
+	b.Helper()
+	t := &table{title: fmt.Sprintf("%d goroutines on %d connections", conns, conns)}
+	for _, w := range works() {
+		t.add(w.name+", a tenant each", compare(b, conns, contend(worlds, w, func(worker, _ int) context.Context { return all[worker] })...))
+	}
+	far := len(all) / conns
+	t.add(fmt.Sprintf("point read, %d tenants in turn", len(all)),
+		compare(b, conns, contend(worlds, works()[0], func(worker, i int) context.Context { return all[(worker*far+i)%len(all)] })...))
+	return t
 }
 
 // work is what an application does, in the words of a world.

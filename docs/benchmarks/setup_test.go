@@ -3,7 +3,6 @@ package benchmarks
 import (
 	"context"
 	"database/sql"
-	"database/sql/driver"
 	"flag"
 	"fmt"
 	"os"
@@ -208,5 +207,3 @@ func must(b *testing.B, err error) {
 		b.Fatal(err)
 	}
 }
-
-var _ driver.Connector = (*isolation.Pool)(nil)

@@ -80,8 +80,8 @@ func TestSQLX(t *testing.T) {
 		assert.Empty(t, w.bodies(t, w.acme))
 		w.globexUntouched(t)
 
-		isRefused(t, db.Get(&notes, `SELECT id, body FROM notes`)) //nolint:noctx // what is refused
-		_, err = db.Exec(`DELETE FROM notes`)                      //nolint:noctx // what is refused
+		isRefused(t, db.Get(&notes, `SELECT id, body FROM notes`))
+		_, err = db.Exec(`DELETE FROM notes`) //nolint:noctx // what is refused
 		isRefused(t, err)
 	})
 }
