@@ -588,3 +588,28 @@ func storm(t *testing.T, db *sql.DB, stmt *sql.Stmt, random *rand.Rand) {
 		check(who(ctx, db))
 	}
 }
+
+// house takes down when homes are removed.
+type house struct {
+	isolation.Provisioner
+	deprovision func()
+}
+
+func (h house) Deprovision(context.Context, tenant.Tenant) error { h.deprovision(); return errFail }
+
+func TestProvisionerClosesConnectionsAroundARemoval(t *testing.T) {
+	s := &server{}
+	db, pool := open(t, &strategy{server: s, apart: true})
+	use := func() {
+		_, err := who(as(t.Context(), "a"), db)
+		require.NoError(t, err)
+	}
+	use()
+	homes := pool.Provisioner(house{deprovision: func() {
+		assert.Zero(t, s.open, "before")
+		use() // a late statement
+	}})
+	require.ErrorIs(t, homes.Deprovision(t.Context(), tenant.Tenant{ID: "a"}), errFail)
+	assert.Zero(t, s.open, "and after")
+	assert.Equal(t, 2, s.opened)
+}

@@ -62,12 +62,23 @@ type Recycler interface {
 // they failed or were killed half-way. They use the strategy's administrative
 // connector, never the pool's.
 type Provisioner interface {
+	// Prepare makes what all tenants share, at the current schema: tables, roles,
+	// functions, a template. Call it at start; Provision relies on it.
+	Prepare(ctx context.Context) error
 	// Provision makes t's home, at the current schema.
 	Provision(ctx context.Context, t tenant.Tenant) error
 	// Migrate brings t's home to the current schema, in a transaction where the
 	// database allows it. Without a home the error wraps ErrNotProvisioned.
 	Migrate(ctx context.Context, t tenant.Tenant) error
 	// Deprovision removes t's home with all data in it. Close t's idle connections
-	// first ([Pool.Forget]). A tenant without a home is no error.
+	// first ([Pool.Forget]; [Pool.Provisioner] does so). A tenant without a home is
+	// no error.
 	Deprovision(ctx context.Context, t tenant.Tenant) error
+}
+
+// Managed is a [Strategy] that makes the homes of its tenants itself, as those of
+// this module do.
+type Managed interface {
+	Strategy
+	Provisioner
 }

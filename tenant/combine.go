@@ -103,6 +103,33 @@ func (r Ref) differs(other Ref) bool {
 	return r.kind == other.kind && r.kind != KindDomain && r.name != other.name
 }
 
+type onHosts struct {
+	hostConfig
+	resolver Resolver
+}
+
+// OnHosts asks resolver only in requests that were sent to host, or to one of
+// those given by [PlatformHosts]. With a [Path] it keeps /t/acme/ from naming a
+// tenant under host names that are another's, or nobody's.
+func OnHosts(resolver Resolver, host string, opts ...HostOption) Resolver {
+	c, err := newHostConfig(host, opts)
+	if err = errors.Join(err, usable(resolver)); err != nil {
+		return broken{err}
+	}
+	return &onHosts{c, resolver}
+}
+
+func (o *onHosts) Resolve(r *http.Request) (Match, error) {
+	host, err := o.proxies.requestHost(r)
+	if err != nil {
+		return Match{}, err
+	}
+	if !slices.Contains(o.platform, host) {
+		return Match{}, ErrNoTenant
+	}
+	return resolve(o.resolver, r)
+}
+
 func usableAll(name string, resolvers []Resolver) error {
 	if len(resolvers) == 0 {
 		return fmt.Errorf("tenant: %s: want at least one Resolver", name)

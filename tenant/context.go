@@ -12,6 +12,7 @@ type contextKey struct{}
 type scope struct {
 	tenant *Tenant
 	reason string
+	prefix string // of the path, if that named the tenant
 }
 
 var noScope = &scope{}
@@ -96,6 +97,11 @@ func SystemReason(ctx context.Context) (string, bool) {
 	s := fromContext(ctx)
 	return s.reason, s.reason != ""
 }
+
+// PathPrefix returns the leading part of the request's escaped path that named the
+// tenant, such as /t/acme, and that a [Gate] stripped: what links to the tenant's
+// own pages begin with. It is empty where something else named the tenant.
+func PathPrefix(ctx context.Context) string { return fromContext(ctx).prefix }
 
 func fromContext(ctx context.Context) *scope {
 	if s, ok := ctx.Value(contextKey{}).(*scope); ok {

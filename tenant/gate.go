@@ -51,6 +51,10 @@ func (c *gateConfig) need(given bool, option string) {
 // WithPlatform serves requests that name no tenant, such as those to the
 // platform's own host. Their context has no tenant. Without this option they
 // are refused.
+//
+// They include those to hosts that nobody has: any name that points to the
+// server's address. A handler that should show itself at its own hosts alone
+// compares r.Host.
 func WithPlatform(handler http.Handler) GateOption {
 	return func(c *gateConfig) {
 		c.need(handler != nil, "WithPlatform")
@@ -197,7 +201,7 @@ func (g *Gate) lookup(ctx context.Context, ref Ref) (*Tenant, error) {
 
 // enter calls next as t, if caller and status allow it.
 func (g *Gate) enter(w http.ResponseWriter, r *http.Request, next http.Handler, t *Tenant, prefix string) {
-	inside := r.WithContext(withScope(r.Context(), scope{tenant: t}))
+	inside := r.WithContext(withScope(r.Context(), scope{tenant: t, prefix: prefix}))
 	if prefix != "" {
 		stripped, err := stripPrefix(r.URL, prefix)
 		if err != nil {

@@ -30,16 +30,10 @@ type Config struct {
 
 // backend is what differs from one database to another.
 type backend struct {
-	store    tenant.Store // the registry: a record for each tenant
-	strategy strategy     // where tenants' data lives
-	about    string       // for people: how tenants are kept apart
-	close    func() error // of all connections but the pool's
-}
-
-// strategy isolates tenants and makes their homes.
-type strategy interface {
-	isolation.Strategy
-	isolation.Provisioner
+	store    tenant.Store      // the registry: a record for each tenant
+	strategy isolation.Managed // where tenants' data lives
+	about    string            // for people: how tenants are kept apart
+	close    func() error      // of all connections but the pool's
 }
 
 // App is the whole program but its server.
@@ -99,8 +93,8 @@ func wire(cfg Config, b backend, log *slog.Logger) (*App, error) {
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
-	store := tellingStore{Store: b.store, directory: directory}
-	service := signup.New(store, homes{Provisioner: b.strategy, pool: pool}, time.Now)
+	store := directory.Store(b.store) // a workspace opens as soon as it is made
+	service := signup.New(store, pool.Provisioner(b.strategy), time.Now)
 
 	ui, err := web.NewUI(web.Platform{Name: "Atrium", Isolation: b.about}, log)
 	if err != nil {
@@ -121,10 +115,13 @@ func wire(cfg Config, b backend, log *slog.Logger) (*App, error) {
 	return app, nil
 }
 
-// prepare brings homes to the current schema, goes on with sign-ups that were cut
+// prepare makes what workspaces share, brings homes to the current schema, goes on with sign-ups that were cut
 // short, and makes the sample workspaces. A tenant that fails does not keep the
 // others from being served.
 func (a *App) prepare(ctx context.Context, log *slog.Logger) error {
+	if err := a.backend.strategy.Prepare(ctx); err != nil {
+		return err
+	}
 	if err := a.Sign.Recover(ctx); err != nil {
 		log.ErrorContext(ctx, "some workspaces are not in order", "error", err)
 	}

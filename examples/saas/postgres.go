@@ -12,11 +12,11 @@ import (
 	"net/url"
 
 	"github.com/tenancy-go/tenancy/examples/saas/workspace"
+	"github.com/tenancy-go/tenancy/isolation"
 	"github.com/tenancy-go/tenancy/isolation/database"
 	"github.com/tenancy-go/tenancy/isolation/postgres"
 	"github.com/tenancy-go/tenancy/isolation/row"
 	"github.com/tenancy-go/tenancy/isolation/schema"
-	"github.com/tenancy-go/tenancy/tenant"
 	"github.com/tenancy-go/tenancy/tenant/sqlstore"
 )
 
@@ -33,7 +33,7 @@ func openPostgres(ctx context.Context, cfg Config) (_ backend, err error) {
 	if err != nil {
 		return backend{}, err
 	}
-	strategy, about, err := isolate(ctx, cfg, pg)
+	strategy, about, err := isolate(cfg, pg)
 	if err != nil {
 		return backend{}, err
 	}
@@ -74,12 +74,7 @@ func connect(ctx context.Context, cfg Config) (server, error) {
 	password := rolePassword(target.User, cfg.Role)
 	db := sql.OpenDB(admin)
 	err = errors.Join(postgres.EnsureRole(ctx, db, cfg.Role, password), db.Close())
-	if err != nil {
-		return server{}, err
-	}
-	target.User = url.UserPassword(cfg.Role, password)
-	app, err := postgres.NewConnector(target.String())
-	return server{admin: admin, app: app}, err
+	return server{admin: admin, app: admin.WithUser(cfg.Role, password)}, err
 }
 
 // ownerRole names the role without a login that owns what row isolation is made of.
@@ -98,18 +93,13 @@ func rolePassword(admin *url.Userinfo, role string) string {
 	return hex.EncodeToString(mac.Sum(nil))
 }
 
-// isolate returns the strategy that cfg names, ready for the first tenant, and what
-// to call it.
-func isolate(ctx context.Context, cfg Config, pg server) (strategy, string, error) {
+// isolate returns the strategy that cfg names, and what to call it.
+func isolate(cfg Config, pg server) (isolation.Managed, string, error) {
 	switch cfg.Isolation {
 	case "row":
 		s, err := row.New(pg.app, row.Admin(pg.admin), row.Owner(ownerRole(cfg)),
 			row.Tables(workspace.Tables()...), row.Migrations(workspace.SharedTables()))
-		if err != nil {
-			return nil, "", err
-		}
-		// The tables are all tenants', so they are made before the first one.
-		return s, "row-level security in shared tables", s.Migrate(ctx, tenant.Tenant{ID: "all"})
+		return s, "row-level security in shared tables", err
 	case "schema":
 		s, err := schema.New(pg.app, schema.Admin(pg.admin), schema.Migrations(workspace.OwnTables()))
 		return s, "a database schema for each workspace", err

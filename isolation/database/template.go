@@ -19,6 +19,35 @@ const homeVersions = "public.tenancy_version"
 // process, with other migrations, replaced it meanwhile.
 const templateTries = 10
 
+// Prepare makes the template that new homes are cloned from, unless there is one
+// that fits the migrations as they are. Provision does so too when it must.
+func (s *Strategy) Prepare(ctx context.Context) error {
+	err := s.prepare(ctx)
+	if err != nil {
+		return fmt.Errorf("isolation/database: make template %s: %w", s.templateName(), err)
+	}
+	return nil
+}
+
+func (s *Strategy) prepare(ctx context.Context) error {
+	if s.admin == nil {
+		return errNoAdmin
+	}
+	login, err := s.loginRole(ctx)
+	if err != nil {
+		return err
+	}
+	sum, err := s.sum(login)
+	if err != nil {
+		return err
+	}
+	return pghome.With(ctx, s.admin, func(ctx context.Context, conn *sql.Conn) error {
+		return pghome.WithLock(ctx, conn, pghome.Exclusive, s.templateLock(), func() error {
+			return s.ensureTemplate(ctx, conn, sum, login)
+		})
+	})
+}
+
 // clone makes database draft from a template that fits the migrations. While
 // someone clones, nobody replaces the template.
 func (s *Strategy) clone(ctx context.Context, conn *sql.Conn, draft, login string) error {

@@ -112,6 +112,8 @@ func setTenant(id tenant.ID) string {
 	return "SELECT pg_catalog.set_config('app.tenant', " + pq.QuoteLiteral(string(id)) + ", false);"
 }
 
+func (r *rows) Prepare(context.Context) error { return nil }
+
 func (r *rows) Migrate(context.Context, tenant.Tenant) error { return nil }
 
 func (r *rows) Provision(_ context.Context, t tenant.Tenant) error { return t.ID.Validate() }

@@ -54,6 +54,17 @@ func (c *Connector) WithDatabase(name string) *Connector {
 	return other
 }
 
+// WithUser returns a connector that differs from c in the user and password only.
+func (c *Connector) WithUser(user, password string) *Connector {
+	other := &Connector{cfg: c.cfg.Clone(), dial: c.dial}
+	other.cfg.Database = c.Database() // which the user's name may have stood for
+	other.cfg.User, other.cfg.Password = user, password
+	return other
+}
+
+// User returns the name of the role that c logs in as.
+func (c *Connector) User() string { return c.cfg.User }
+
 // Database returns the name of the database that c connects to.
 func (c *Connector) Database() string {
 	if c.cfg.Database == "" {

@@ -44,13 +44,9 @@ func (s *Strategy) Provision(ctx context.Context, t tenant.Tenant) error {
 	})
 }
 
-// Migrate applies the migrations that were given, to the tables of all tenants,
-// and installs the policies on them. The functions of the schema tenancy exist by
-// then, so migrations may use them.
-func (s *Strategy) Migrate(ctx context.Context, t tenant.Tenant) error {
-	if err := t.ID.Validate(); err != nil {
-		return err
-	}
+// Prepare runs the migrations, if any were given, on the tables that tenants
+// share, and then [Strategy.Install]. Call it at start and after each release.
+func (s *Strategy) Prepare(ctx context.Context) error {
 	if s.migrations != nil {
 		if err := s.administer(ctx, s.installBase); err != nil {
 			return err
@@ -62,6 +58,14 @@ func (s *Strategy) Migrate(ctx context.Context, t tenant.Tenant) error {
 		}
 	}
 	return s.Install(ctx)
+}
+
+// Migrate is [Strategy.Prepare]: t's tables are everyone's.
+func (s *Strategy) Migrate(ctx context.Context, t tenant.Tenant) error {
+	if err := t.ID.Validate(); err != nil {
+		return err
+	}
+	return s.Prepare(ctx)
 }
 
 // Deprovision deletes t's rows from all tenant tables, as the runtime role

@@ -45,7 +45,7 @@ func BenchmarkConfine(b *testing.B) {
 func BenchmarkProvision(b *testing.B) {
 	f := newFixture(b)
 	s := f.strategy(b)
-	require.NoError(b, s.Install(b.Context()))
+	require.NoError(b, s.Prepare(b.Context()))
 	for i := 0; b.Loop(); i++ {
 		if err := s.Provision(b.Context(), tenantOf("tenant-"+strconv.Itoa(i))); err != nil {
 			b.Fatal(err)
@@ -59,7 +59,7 @@ func TestRecyclingBoundsMemory(t *testing.T) {
 	const tenants, recycleAt = 60, 10
 	f := newFixture(t)
 	s := f.strategy(t)
-	require.NoError(t, s.Install(t.Context()))
+	require.NoError(t, s.Prepare(t.Context()))
 	f.copyHomes(t, s, tenants)
 
 	kept := f.touchAll(t, s, tenants, isolation.MaxTenantsPerConn(0))

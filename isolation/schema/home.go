@@ -73,7 +73,7 @@ func (s *Strategy) lookup(ctx context.Context, id tenant.ID) (*home, error) {
 	case errors.Is(err, sql.ErrNoRows):
 		return nil, isolation.ErrNotProvisioned
 	case state == "3F000" || state == "42883": // no schema tenancy, or no function in it
-		return nil, fmt.Errorf("%w: the database has no registry of homes yet; Install or Provision makes it", isolation.ErrNotProvisioned)
+		return nil, fmt.Errorf("%w: the database has no registry of homes yet; Prepare or Provision makes it", isolation.ErrNotProvisioned)
 	case err != nil:
 		return nil, err
 	}

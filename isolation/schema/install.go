@@ -19,20 +19,20 @@ const ownVersions = "tenancy.schema_version"
 //go:embed migrations/*.sql
 var ownMigrations embed.FS
 
-// Install makes the registry of homes, in schema tenancy, and takes from PUBLIC
+// Prepare makes the registry of homes, in schema tenancy, and takes from PUBLIC
 // what would let tenants meet: temporary tables, and all of schema public. It is
 // idempotent. Provision calls it when it was not called before.
 //
 // The database is the strategy's from then on: other roles that use schema
 // public need grants of their own.
-func (s *Strategy) Install(ctx context.Context) error {
+func (s *Strategy) Prepare(ctx context.Context) error {
 	if _, err := s.install(ctx); err != nil {
 		return fmt.Errorf("isolation/schema: install: %w", err)
 	}
 	return nil
 }
 
-// installation is what Install found out.
+// installation is what Prepare found out.
 type installation struct {
 	facts
 	login    string   // whom the tenants' connector logs in as
@@ -80,7 +80,7 @@ func (s *Strategy) loginRole(ctx context.Context) (string, error) {
 	return role, nil
 }
 
-// setUp does the work of Install under its lock.
+// setUp does the work of Prepare under its lock.
 func (s *Strategy) setUp(ctx context.Context, conn *sql.Conn, in *installation) error {
 	if err := pghome.ExecAll(ctx, conn, "CREATE SCHEMA IF NOT EXISTS tenancy"); err != nil {
 		return err

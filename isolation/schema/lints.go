@@ -53,7 +53,7 @@ var lints = []pghome.Lint{
 	},
 	{
 		Finding: "PUBLIC may make things",
-		Remedy:  "REVOKE CREATE, TEMPORARY FROM PUBLIC; Install does so where the administrative role owns them",
+		Remedy:  "REVOKE CREATE, TEMPORARY FROM PUBLIC; Prepare does so where the administrative role owns them",
 		Query: `SELECT r.object FROM rights r WHERE r.grantee = 0 AND r.kind = 'n' AND r.privilege = 'CREATE'
 			UNION ALL
 			SELECT a.privilege_type || ' on database ' || d.datname FROM pg_catalog.pg_database d,

@@ -25,7 +25,7 @@ type config struct {
 	revokeConfig bool
 }
 
-// Admin gives the connector that Install, Provision, Migrate, Deprovision and
+// Admin gives the connector that Prepare, Provision, Migrate, Deprovision and
 // Verify use. Its role owns the database and has CREATEROLE, or is a superuser.
 func Admin(connector driver.Connector) Option { return func(c *config) { c.admin = connector } }
 
@@ -44,7 +44,7 @@ func Migrations(files fs.FS) Option { return func(c *config) { c.migrations = fi
 // bytes on, a hash of the whole takes the place of the end.
 func Name(name func(tenant.ID) string) Option { return func(c *config) { c.name = name } }
 
-// RevokeSetConfig makes Install take EXECUTE on set_config, and USAGE on the
+// RevokeSetConfig makes Prepare take EXECUTE on set_config, and USAGE on the
 // languages plpgsql and sql, from PUBLIC. Without them, SQL injected into a
 // tenant's statement can no longer take on another role. The administrative role
 // must be a superuser for it, or a superuser has done so before.

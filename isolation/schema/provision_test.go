@@ -63,7 +63,7 @@ func TestWithoutAHomeNothingIsServed(t *testing.T) {
 
 	_, err := db.ExecContext(in(t.Context(), "acme"), `SELECT 1`)
 	require.ErrorIs(t, err, isolation.ErrNotProvisioned, "no registry yet")
-	require.NoError(t, s.Install(t.Context()))
+	require.NoError(t, s.Prepare(t.Context()))
 	_, err = db.ExecContext(in(t.Context(), "acme"), `SELECT 1`)
 	require.ErrorIs(t, err, isolation.ErrNotProvisioned)
 	assert.ErrorIs(t, s.Migrate(t.Context(), tenantOf("acme")), isolation.ErrNotProvisioned)
@@ -221,7 +221,7 @@ func TestNamesAreValidated(t *testing.T) {
 	s, err := schema.New(f.app)
 	require.NoError(t, err)
 	assert.ErrorContains(t, s.Provision(t.Context(), tenantOf("acme")), "Admin")
-	assert.ErrorContains(t, s.Install(t.Context()), "Admin")
+	assert.ErrorContains(t, s.Prepare(t.Context()), "Admin")
 	assert.ErrorContains(t, s.Verify(t.Context()), "Admin")
 }
 
@@ -248,6 +248,6 @@ func TestAdministratorNeedNotBeSuperuser(t *testing.T) {
 	assert.Equal(t, denied, pghome.State(err))
 	require.NoError(t, s.Deprovision(t.Context(), tenantOf("acme")))
 	assert.Equal(t, []string{"of beta"}, items(t, db, "beta"))
-	err = f.strategy(t, admin, schema.RevokeSetConfig()).Install(t.Context())
+	err = f.strategy(t, admin, schema.RevokeSetConfig()).Prepare(t.Context())
 	assert.ErrorIs(t, err, isolation.ErrUnsafe, "it takes a superuser")
 }

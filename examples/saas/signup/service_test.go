@@ -31,6 +31,8 @@ func (h *homes) setBroken(broken bool) {
 	h.broken = broken
 }
 
+func (h *homes) Prepare(context.Context) error { return nil }
+
 func (h *homes) Provision(ctx context.Context, t tenant.Tenant) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -2,7 +2,6 @@ package web
 
 import (
 	"net/http"
-	"strings"
 
 	"github.com/tenancy-go/tenancy/examples/saas/workspace"
 	"github.com/tenancy-go/tenancy/tenant"
@@ -107,7 +106,4 @@ func redirect(w http.ResponseWriter, r *http.Request, page string) {
 
 // base returns the part of the path that named the tenant and was stripped: "/t/acme",
 // or "" where the host names it.
-func base(r *http.Request) string {
-	full, _, _ := strings.Cut(r.RequestURI, "?")
-	return strings.TrimSuffix(full, r.URL.EscapedPath())
-}
+func base(r *http.Request) string { return tenant.PathPrefix(r.Context()) }

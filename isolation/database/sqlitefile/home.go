@@ -16,6 +16,15 @@ const (
 	doomedFile     = workDir + "/gone.db"
 )
 
+// Prepare makes the template that new homes are copied from, unless there is one
+// that fits the migrations as they are. Provision does so too when it must.
+func (s *Strategy) Prepare(ctx context.Context) error {
+	if _, err := s.template.current(ctx, s); err != nil {
+		return fmt.Errorf("sqlitefile: make the template: %w", err)
+	}
+	return nil
+}
+
 // Provision makes t's file, by copying a template that the migrations made. A
 // file that exists is migrated instead, never replaced. When it returns, the
 // file is on disk; killed at any point, it leaves a whole file or none.
