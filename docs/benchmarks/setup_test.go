@@ -130,7 +130,7 @@ func rowWorld(b *testing.B) world {
 	runtime, admin := role(b, pg)
 	strategy, err := row.New(runtime, row.Admin(admin), row.Tables("items"), row.Migrations(migrations(sharedTable)))
 	must(b, err)
-	must(b, strategy.Migrate(b.Context(), tenant.Tenant{ID: name(0)}))
+	must(b, strategy.Prepare(b.Context()))
 	direct := sql.OpenDB(admin)
 	defer direct.Close()
 	fill(b, direct)

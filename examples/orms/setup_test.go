@@ -88,7 +88,7 @@ func openRow(t *testing.T, runtime, admin *postgres.Connector) strategy {
 	t.Helper()
 	s, err := row.New(runtime, row.Admin(admin), row.Tables("notes", "comments"), row.Migrations(migrations(sharedTables)))
 	require.NoError(t, err)
-	require.NoError(t, s.Migrate(t.Context(), acme))
+	require.NoError(t, s.Prepare(t.Context()))
 	return s
 }
 
