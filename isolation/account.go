@@ -17,6 +17,7 @@ type account struct {
 	waiting fifo // in order of arrival
 	figures TenantStats
 
+	forgotten  int // times that Forget was called for the owner while it was active
 	asleep     bool
 	prev, next *account // in the turns of those who wait, or in the sleepers
 }

@@ -12,39 +12,64 @@ import (
 
 // grant is the right to one connection.
 type grant struct {
-	conn    *physical // an idle connection; nil means that a new one may be opened
-	confine bool      // conn was another owner's
-	victim  *physical // to be closed before the new one is opened
-	err     error     // there will be no connection
+	conn      *physical // an idle connection; nil means that a new one may be opened
+	confine   bool      // conn was another owner's
+	victim    *physical // to be closed before the new one is opened
+	forgotten int       // account.forgotten when a new one was granted
+	err       error     // there will be no connection
 }
 
-// acquire returns a connection confined to o, whose context is ctx.
+// acquire returns a connection confined to o, whose context is ctx. It tries again
+// if the connection died while it was idle, or if o was forgotten meanwhile, whose
+// home may be another by now: nothing was sent yet.
 func (p *Pool) acquire(ctx context.Context, o owner) (*physical, error) {
+	for {
+		ph, err := p.attempt(ctx, o)
+		if err != nil {
+			return nil, err
+		}
+		if ph != nil {
+			return ph, nil
+		}
+	}
+}
+
+// attempt is one try of acquire. It returns nil for another.
+func (p *Pool) attempt(ctx context.Context, o owner) (*physical, error) {
 	t, place, err := p.place(ctx, o)
 	if err != nil {
 		return nil, err
 	}
-	key := placeKey{place.Key, o.system}
-	for {
-		g, err := p.await(ctx, o, key)
-		if err != nil {
-			return nil, err
-		}
-		if g.conn == nil {
-			return p.connect(ctx, g, o, t, place)
-		}
-		err = p.prepare(ctx, g, t)
-		if err == nil {
-			return g.conn, nil
-		}
-		lost := ctx.Err() == nil && (errors.Is(err, driver.ErrBadConn) || !g.conn.valid())
-		g.conn.broken = true
-		p.release(g.conn)
-		if !lost {
-			return nil, err
-		}
-		// The connection died while idle. Nothing was sent on it: try another.
+	g, err := p.await(ctx, o, placeKey{place.Key, o.system})
+	if err != nil {
+		return nil, err
 	}
+	ph := g.conn
+	if ph == nil {
+		ph, err = p.connect(ctx, g, o, t, place)
+	} else {
+		err = p.reuse(ctx, g, t)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if ph = p.unlessLost(ph); ph == nil && ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	return ph, nil
+}
+
+// unlessLost returns ph if it may be used, else it gives ph back and returns nil.
+func (p *Pool) unlessLost(ph *physical) *physical {
+	p.mu.Lock()
+	lost := ph.broken || ph.doomed && !p.closed
+	p.mu.Unlock()
+	if !lost {
+		return ph
+	}
+	ph.broken = true
+	p.release(ph)
+	return nil
 }
 
 // place asks the strategy where o's data lives.
@@ -72,15 +97,25 @@ func checkPlace(place Place, err error) error {
 	return err
 }
 
-// prepare makes an idle connection ready for its new use.
-func (p *Pool) prepare(ctx context.Context, g grant, t tenant.Tenant) error {
-	if err := g.conn.reset(ctx); err != nil {
-		return err
+// reuse makes an idle connection ready for its new use. A connection that turns out
+// to be dead is marked broken, without an error.
+func (p *Pool) reuse(ctx context.Context, g grant, t tenant.Tenant) (err error) {
+	ready := false
+	defer func() {
+		if !ready { // also when the strategy panics
+			g.conn.broken = true
+			p.release(g.conn)
+		}
+	}()
+	if err = g.conn.reset(ctx); err == nil && g.confine {
+		g.conn.stmts = statements{}
+		err = p.confine(ctx, g.conn.conn, t)
 	}
-	if !g.confine {
-		return nil
+	if err != nil && ctx.Err() == nil && (errors.Is(err, driver.ErrBadConn) || !g.conn.valid()) {
+		g.conn.broken, err = true, nil
 	}
-	return p.confine(ctx, g.conn.conn, t)
+	ready = err == nil
+	return err
 }
 
 func (p *Pool) confine(ctx context.Context, conn driver.Conn, t tenant.Tenant) error {
@@ -95,24 +130,34 @@ func (p *Pool) connect(ctx context.Context, g grant, o owner, t tenant.Tenant, p
 	if g.victim != nil {
 		_ = g.victim.conn.Close() // gone either way
 	}
+	var conn driver.Conn
+	adopted := false
+	defer func() {
+		if adopted {
+			return
+		}
+		if conn != nil { // also when the strategy panics
+			_ = conn.Close() // what went wrong says more
+		}
+		p.giveUp(o)
+	}()
 	conn, err := place.Connector.Connect(ctx)
 	if err != nil {
-		p.giveUp(o)
+		conn = nil
 		return nil, err
 	}
 	if !o.system {
-		err = p.confine(ctx, conn, t)
+		if err := p.confine(ctx, conn, t); err != nil {
+			return nil, err
+		}
 	}
-	if err != nil {
-		_ = conn.Close() // the confinement's error says more
-		p.giveUp(o)
-		return nil, err
-	}
-	return p.adopt(conn, o, placeKey{place.Key, o.system}), nil
+	adopted = true
+	return p.adopt(conn, o, placeKey{place.Key, o.system}, g), nil
 }
 
-// adopt makes conn one of the connections in use, held by o.
-func (p *Pool) adopt(conn driver.Conn, o owner, key placeKey) *physical {
+// adopt makes conn one of the connections in use, held by o. It is doomed if o was
+// forgotten since it was granted.
+func (p *Pool) adopt(conn driver.Conn, o owner, key placeKey, g grant) *physical {
 	ph := newPhysical(conn, key, time.Now())
 	ph.owner = o
 	if p.tenantsPerConn > 0 {
@@ -121,7 +166,7 @@ func (p *Pool) adopt(conn driver.Conn, o owner, key placeKey) *physical {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.figures.Opened++
-	ph.doomed = p.closed
+	ph.doomed = p.closed || p.ledger.byOwner[o].forgotten != g.forgotten
 	p.busy.push(&ph.everyone)
 	return ph
 }

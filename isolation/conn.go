@@ -156,6 +156,16 @@ func (c *conn) QueryContext(ctx context.Context, query string, args []driver.Nam
 	if err != nil {
 		return nil, err
 	}
+	prepared, err := c.repeated(ctx, ph, query, args)
+	if err != nil {
+		return nil, err
+	}
+	if prepared != nil {
+		result, err := run{c, prepared, query}.query(ctx, ph, args)
+		if !c.mayRunAgain(err) {
+			return result, err
+		}
+	}
 	q, ok := ph.conn.(driver.QueryerContext)
 	if !ok {
 		return nil, driver.ErrSkip // database/sql prepares it instead
@@ -177,6 +187,16 @@ func (c *conn) ExecContext(ctx context.Context, query string, args []driver.Name
 	if err != nil {
 		return nil, err
 	}
+	prepared, err := c.repeated(ctx, ph, query, args)
+	if err != nil {
+		return nil, err
+	}
+	if prepared != nil {
+		result, err := run{c, prepared, query}.exec(ctx, ph, args)
+		if !c.mayRunAgain(err) {
+			return result, err
+		}
+	}
 	e, ok := ph.conn.(driver.ExecerContext)
 	if !ok {
 		return nil, driver.ErrSkip // database/sql prepares it instead
@@ -188,6 +208,19 @@ func (c *conn) ExecContext(ctx context.Context, query string, args []driver.Name
 	ph.note(ctx, err)
 	return result, err
 }
+
+// repeated returns query prepared if it has arguments and ran on ph before, unless
+// the host turned that off or the connection is busy; else nil.
+func (c *conn) repeated(ctx context.Context, ph *physical, query string, args []driver.NamedValue) (driver.Stmt, error) {
+	if len(args) == 0 || c.busy > 0 || c.pool.stmtCache == 0 {
+		return nil, nil
+	}
+	return ph.repeated(ctx, query, c.pool.stmtCache)
+}
+
+// mayRunAgain reports whether a statement that failed with err never began, and is
+// in no transaction that the failure has aborted.
+func (c *conn) mayRunAgain(err error) bool { return err != nil && c.tx == nil && neverRan(err) }
 
 // ready returns the connection that may run query for ctx.
 func (c *conn) ready(ctx context.Context, query string) (*physical, error) {

@@ -31,6 +31,7 @@ type server struct {
 
 	connectErr error // of the next Connect
 	confineErr error // of the next Confine
+	stale      error // of the next run of a prepared statement
 }
 
 func (s *server) take(err *error) error {
@@ -103,6 +104,12 @@ func (c *fakeConn) run(ctx context.Context, query string, args []driver.NamedVal
 		return nil
 	}
 }
+
+// errStale is PostgreSQL's answer to a prepared statement whose columns changed.
+type errStale struct{}
+
+func (errStale) Error() string    { return "fake: cached plan must not change result type" }
+func (errStale) SQLState() string { return "0A000" }
 
 var (
 	errFail = errors.New("fake: statement failed")
@@ -191,6 +198,9 @@ type fakeStmt struct {
 }
 
 func (s fakeStmt) QueryContext(ctx context.Context, args []driver.NamedValue) (driver.Rows, error) {
+	if err := s.conn.server.take(&s.conn.server.stale); err != nil {
+		return nil, err
+	}
 	return s.conn.QueryContext(ctx, s.query, args)
 }
 

@@ -55,7 +55,9 @@ func ConnMaxLifetime(d time.Duration) Option { return func(c *config) { c.lifeti
 func DrainTimeout(d time.Duration) Option { return func(c *config) { c.drainTimeout = d } }
 
 // PreparedStatements bounds the prepared statements that the pool keeps on each
-// connection for the *sql.Stmt that use them. The default is 100.
+// connection: those of *sql.Stmt, and of queries with arguments that a connection
+// runs for the second time, which saves parsing and planning from the third on. The
+// default is 100. With 0, only *sql.Stmt prepare.
 func PreparedStatements(n int) Option { return func(c *config) { c.stmtCache = n } }
 
 func (c config) validate() error {

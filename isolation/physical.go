@@ -41,7 +41,7 @@ type physical struct {
 	key    placeKey
 	owner  owner
 	opened time.Time
-	stmts  *statements
+	stmts  statements
 	served map[owner]struct{} // nil unless tenants per connection are limited
 	broken bool               // its state is unknown, so it must not be used again
 	raw    bool               // it was handed out bare, so it must not come back to the idle ones
@@ -54,7 +54,7 @@ type physical struct {
 }
 
 func newPhysical(conn driver.Conn, key placeKey, now time.Time) *physical {
-	p := &physical{conn: conn, key: key, opened: now, stmts: newStatements()}
+	p := &physical{conn: conn, key: key, opened: now}
 	p.everyone.physical, p.sameKey.physical, p.mine.physical = p, p, p
 	return p
 }

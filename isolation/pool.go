@@ -95,12 +95,13 @@ func (noDriver) Open(string) (driver.Conn, error) {
 	return nil, errors.New("isolation: open a pool with sql.OpenDB")
 }
 
-// Forget closes the idle connections confined to a tenant, and those in use once
-// they come back. Call it before the tenant's home is removed or moved.
+// Forget closes the idle connections confined to a tenant, those being opened, and
+// those in use once they come back. Call it before the tenant's home is removed or moved.
 func (p *Pool) Forget(id tenant.ID) {
 	p.mu.Lock()
 	var victims []*physical
 	if a := p.ledger.byOwner[owner{id: id}]; a != nil && a.active() {
+		a.forgotten++
 		for a.idle.len > 0 {
 			victims = append(victims, p.takeIdle(a.idle.oldest()))
 		}

@@ -173,12 +173,13 @@ func TestPreparedStatementFollowsItsTenant(t *testing.T) {
 	stmt, err := db.PrepareContext(as(t.Context(), "a"), "who")
 	require.NoError(t, err)
 	defer stmt.Close()
-	for _, id := range []tenant.ID{"a", "b", "a"} {
+	for _, id := range []tenant.ID{"a", "a", "b", "b", "a"} {
 		var name string
 		require.NoError(t, stmt.QueryRowContext(as(t.Context(), id)).Scan(&name))
 		assert.Equal(t, string(id), name)
 	}
-	assert.Equal(t, 1, s.prepared, "once for the connection")
+	assert.Equal(t, 3, s.prepared, "once each time that the connection changes hands")
+	assert.Zero(t, s.closed, "to confine it anew closed them")
 	require.ErrorIs(t, stmt.QueryRowContext(t.Context()).Err(), tenant.ErrNoTenant)
 
 	_, err = db.ExecContext(as(t.Context(), "a"), "die")
@@ -186,12 +187,12 @@ func TestPreparedStatementFollowsItsTenant(t *testing.T) {
 	var name string
 	require.NoError(t, stmt.QueryRowContext(as(t.Context(), "b")).Scan(&name))
 	assert.Equal(t, "b", name)
-	assert.Equal(t, 2, s.prepared, "again on the new connection")
+	assert.Equal(t, 4, s.prepared, "again on the new connection")
 
 	for i := range 5 {
 		require.NoError(t, prepare(as(t.Context(), "a"), db, fmt.Sprint("who", i)))
 	}
-	assert.Equal(t, 4, s.closed, "all but the last two")
+	assert.Equal(t, 3, s.closed, "all but the last two")
 	assert.Equal(t, 1, pool.Stats().Open)
 }
 
@@ -612,4 +613,143 @@ func TestProvisionerClosesConnectionsAroundARemoval(t *testing.T) {
 	require.ErrorIs(t, homes.Deprovision(t.Context(), tenant.Tenant{ID: "a"}), errFail)
 	assert.Zero(t, s.open, "and after")
 	assert.Equal(t, 2, s.opened)
+}
+
+func TestQueryThatComesAgainIsPrepared(t *testing.T) {
+	s := &server{}
+	db, _ := open(t, &strategy{server: s}, isolation.MaxConns(1), isolation.PreparedStatements(2))
+	ask := func(id tenant.ID, query string, args ...any) {
+		t.Helper()
+		var name string
+		require.NoError(t, db.QueryRowContext(as(t.Context(), id), query, args...).Scan(&name))
+		assert.Equal(t, string(id), name)
+	}
+	for i, id := range []tenant.ID{"a", "b", "a", "b", "b", "b"} {
+		ask(id, "one", i)
+		ask(id, "without arguments")
+	}
+	assert.Equal(t, 1, s.prepared, "once, at the second use of one tenant without another between")
+	ask("a", "one", 1)
+	assert.Equal(t, 1, s.prepared, "what b prepared is not a's")
+	for i := range 5 {
+		for range 2 {
+			ask("a", fmt.Sprint("more", i), 1)
+		}
+	}
+	assert.Equal(t, 6, s.prepared)
+	assert.Equal(t, 3, s.closed, "all of a's but the last two")
+	for i := range 100 {
+		ask("a", fmt.Sprint("once", i), 1)
+	}
+	assert.Equal(t, 6, s.prepared)
+
+	db, _ = open(t, &strategy{server: s}, isolation.PreparedStatements(0))
+	for range 5 {
+		ask("a", "one", 1)
+	}
+	assert.Equal(t, 6, s.prepared)
+}
+
+func TestPreparedQueryWhoseColumnsChangedRunsAnew(t *testing.T) {
+	s := &server{}
+	db, _ := open(t, &strategy{server: s}, isolation.MaxConns(1))
+	ctx := as(t.Context(), "a")
+	ask := func(q querier) error {
+		var name string
+		return q.QueryRowContext(ctx, "one", 1).Scan(&name)
+	}
+	require.NoError(t, ask(db))
+	require.NoError(t, ask(db))
+	s.stale = errStale{}
+	require.NoError(t, ask(db), "the statement had not begun")
+	assert.Equal(t, 1, s.closed)
+	require.NoError(t, ask(db))
+	require.NoError(t, ask(db))
+	assert.Equal(t, 2, s.prepared, "and again, once it came again")
+
+	tx, err := db.BeginTx(ctx, nil)
+	require.NoError(t, err)
+	s.stale = errStale{}
+	require.ErrorIs(t, ask(tx), errStale{}, "the transaction is aborted")
+	require.NoError(t, tx.Rollback())
+	require.NoError(t, ask(db))
+
+	require.NoError(t, ask(db))
+	s.stale = errFail
+	require.ErrorIs(t, ask(db), errFail, "what may have begun is not repeated")
+}
+
+// gated is a strategy whose connections open, or are confined, when the test says so.
+type gated struct {
+	strategy
+	opening, open chan struct{}
+	panics        bool
+}
+
+func (g *gated) Place(ctx context.Context, t tenant.Tenant) (isolation.Place, error) {
+	place, err := g.strategy.Place(ctx, t)
+	place.Connector = g
+	return place, err
+}
+
+func (g *gated) Driver() driver.Driver { return nil }
+
+func (g *gated) Connect(ctx context.Context) (driver.Conn, error) {
+	if g.open != nil {
+		g.opening <- struct{}{}
+		<-g.open
+	}
+	return connector{g.server}.Connect(ctx)
+}
+
+func (g *gated) Confine(ctx context.Context, conn driver.Conn, t tenant.Tenant) error {
+	if g.panics {
+		panic("strategy")
+	}
+	return g.strategy.Confine(ctx, conn, t)
+}
+
+func TestForgetReachesConnectionsBeingOpened(t *testing.T) {
+	s := &server{}
+	g := &gated{strategy: strategy{server: s, apart: true}, opening: make(chan struct{}), open: make(chan struct{})}
+	db, pool := open(t, g)
+	done := make(chan error, 1)
+	go func() { _, err := who(as(t.Context(), "a"), db); done <- err }()
+	<-g.opening
+	pool.Forget("a") // its home is replaced while the connection opens
+	g.open <- struct{}{}
+	<-g.opening // so another is opened
+	g.open <- struct{}{}
+	require.NoError(t, <-done)
+	assert.Equal(t, 2, s.opened)
+	assert.Equal(t, 1, s.open)
+}
+
+func TestPanicInStrategyCostsNoConnection(t *testing.T) {
+	s := &server{}
+	g := &gated{strategy: strategy{server: s}}
+	db, pool := open(t, g, isolation.MaxConns(1))
+	attempt := func(id tenant.ID) {
+		g.panics = true
+		assert.Panics(t, func() { panicking(as(t.Context(), id), pool) })
+		g.panics = false
+	}
+	attempt("a") // a new connection
+	assert.Zero(t, pool.Stats().Open)
+	_, err := who(as(t.Context(), "a"), db)
+	require.NoError(t, err)
+	attempt("b") // one that changes hands
+	assert.Zero(t, pool.Stats().Open)
+	assert.Zero(t, s.open)
+	_, err = who(as(t.Context(), "b"), db)
+	require.NoError(t, err)
+}
+
+// panicking runs a statement as database/sql would, which does not survive a panic
+// of its driver itself.
+func panicking(ctx context.Context, pool *isolation.Pool) {
+	logical, err := pool.Connect(ctx)
+	if err == nil {
+		_, _ = logical.(driver.QueryerContext).QueryContext(ctx, "who", nil)
+	}
 }

@@ -106,11 +106,11 @@ func (p *Pool) take(a *account, key placeKey) (grant, bool) {
 	if p.open < p.maxConns {
 		a.held++
 		p.open++
-		return grant{}, true
+		return grant{forgotten: a.forgotten}, true
 	}
 	if victim := p.idle.all.oldest(); victim != nil {
 		a.held++
-		return grant{victim: p.evict(victim)}, true
+		return grant{victim: p.evict(victim), forgotten: a.forgotten}, true
 	}
 	return grant{}, false
 }
@@ -120,7 +120,7 @@ func (p *Pool) take(a *account, key placeKey) (grant, bool) {
 func (p *Pool) takeOver(ph *physical, a *account) grant {
 	if _, served := ph.served[a.owner]; ph.served != nil && !served && len(ph.served) >= p.tenantsPerConn {
 		p.figures.Recycled++
-		return grant{victim: p.closing(p.takeIdle(ph))}
+		return grant{victim: p.closing(p.takeIdle(ph)), forgotten: a.forgotten}
 	}
 	p.takeIdle(ph)
 	p.hold(ph, a)
@@ -216,7 +216,7 @@ func (p *Pool) toTheBack(a *account) {
 // been granted meanwhile.
 func (p *Pool) withdraw(w *waiter) {
 	p.mu.Lock()
-	a := p.ledger.byOwner[w.owner]
+	a := p.ledger.wake(w.owner)
 	waiting := p.dequeue(a, w)
 	p.ledger.settle(a)
 	p.mu.Unlock()

@@ -5,8 +5,6 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
-
-	"github.com/hashicorp/golang-lru/v2/simplelru"
 )
 
 // stmt is a prepared statement of a logical connection. The physical connection
@@ -97,12 +95,7 @@ func (s *stmt) ExecContext(ctx context.Context, args []driver.NamedValue) (drive
 	if err != nil {
 		return nil, err
 	}
-	if args, err = convertFor(prepared, ph.conn, args); err != nil {
-		return nil, err
-	}
-	result, err := execPrepared(ctx, prepared, args)
-	s.noted(ctx, ph, err)
-	return result, err
+	return run{s.conn, prepared, s.query}.exec(ctx, ph, args)
 }
 
 // QueryContext runs the query for ctx's tenant.
@@ -111,24 +104,45 @@ func (s *stmt) QueryContext(ctx context.Context, args []driver.NamedValue) (driv
 	if err != nil {
 		return nil, err
 	}
-	if args, err = convertFor(prepared, ph.conn, args); err != nil {
-		return nil, err
-	}
-	result, err := queryPrepared(ctx, prepared, args)
-	if err != nil {
-		s.noted(ctx, ph, err)
-		return nil, err
-	}
-	return s.conn.newRows(ctx, ph, result), nil
+	return run{s.conn, prepared, s.query}.query(ctx, ph, args)
 }
 
-// noted takes down an error. PostgreSQL refuses with 0A000 a statement whose
-// columns have changed since it was prepared: it is prepared anew next time.
-func (s *stmt) noted(ctx context.Context, ph *physical, err error) {
+// run is the use of a statement that is prepared on conn's physical connection.
+type run struct {
+	conn     *conn
+	prepared driver.Stmt
+	text     string
+}
+
+func (r run) exec(ctx context.Context, ph *physical, args []driver.NamedValue) (driver.Result, error) {
+	args, err := convertFor(r.prepared, ph.conn, args)
+	if err != nil {
+		return nil, err
+	}
+	result, err := execPrepared(ctx, r.prepared, args)
+	r.noted(ctx, ph, err)
+	return result, err
+}
+
+func (r run) query(ctx context.Context, ph *physical, args []driver.NamedValue) (driver.Rows, error) {
+	args, err := convertFor(r.prepared, ph.conn, args)
+	if err != nil {
+		return nil, err
+	}
+	result, err := queryPrepared(ctx, r.prepared, args)
+	if err != nil {
+		r.noted(ctx, ph, err)
+		return nil, err
+	}
+	return r.conn.newRows(ctx, ph, result), nil
+}
+
+// noted takes down an error. A statement whose columns have changed since it was
+// prepared is prepared anew next time.
+func (r run) noted(ctx context.Context, ph *physical, err error) {
 	ph.note(ctx, err)
-	var state interface{ SQLState() string }
-	if errors.As(err, &state) && state.SQLState() == "0A000" {
-		ph.stmts.forget(s.query)
+	if isStale(err) {
+		ph.stmts.forget(r.text)
 	}
 }
 
@@ -199,70 +213,4 @@ func convertBy(checker driver.NamedValueChecker, args []driver.NamedValue) ([]dr
 		kept = append(kept, *arg)
 	}
 	return kept, nil
-}
-
-// statements are those prepared on one physical connection, by query, the last
-// used last. PostgreSQL itself analyses one anew when the role or search_path
-// that it was prepared under has changed.
-type statements struct {
-	lru *simplelru.LRU[string, driver.Stmt] // nil until the first
-}
-
-func newStatements() *statements { return &statements{} }
-
-// unbounded, since statements in use must not be closed: trim bounds them.
-const unbounded = int(^uint(0) >> 1)
-
-// prepare returns query prepared on the connection, and whether it is kept there
-// for others. lib/pq begins to run a COPY when it is prepared: such a statement,
-// which has no number of parameters and takes no context, belongs to its caller.
-func (p *physical) prepare(ctx context.Context, query string) (driver.Stmt, bool, error) {
-	if p.stmts.lru != nil {
-		if s, ok := p.stmts.lru.Get(query); ok {
-			return s, true, nil
-		}
-	}
-	s, err := prepareOn(ctx, p.conn, query)
-	if err != nil {
-		p.note(ctx, err)
-		return nil, false, err
-	}
-	if _, ordinary := s.(driver.StmtQueryContext); s.NumInput() < 0 && !ordinary {
-		return s, false, nil
-	}
-	p.stmts.add(query, s)
-	return s, true, nil
-}
-
-func prepareOn(ctx context.Context, conn driver.Conn, query string) (driver.Stmt, error) {
-	if c, ok := conn.(driver.ConnPrepareContext); ok {
-		return c.PrepareContext(ctx, query)
-	}
-	return conn.Prepare(query)
-}
-
-func (s *statements) add(query string, prepared driver.Stmt) {
-	if s.lru == nil {
-		s.lru, _ = simplelru.NewLRU[string, driver.Stmt](unbounded, nil) // fails for a size below 1 only
-	}
-	s.lru.Add(query, prepared)
-}
-
-// forget closes the statement of query.
-func (s *statements) forget(query string) {
-	if s.lru == nil {
-		return
-	}
-	if prepared, ok := s.lru.Peek(query); ok {
-		s.lru.Remove(query)
-		_ = prepared.Close() // a server that lost it has closed it
-	}
-}
-
-// trim closes the least recently used statements down to n, at a round trip each.
-func (s *statements) trim(n int) {
-	for s.lru != nil && s.lru.Len() > n {
-		_, prepared, _ := s.lru.RemoveOldest()
-		_ = prepared.Close() // the connection's own state tells what it is worth
-	}
 }

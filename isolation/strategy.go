@@ -18,7 +18,7 @@ type Strategy interface {
 
 	// Confine makes conn, opened by t's place, see t's data and nothing else, and
 	// leaves nothing of an earlier tenant on it: temporary tables, cursors,
-	// settings, locks. The pool calls it on every new connection and when a
+	// settings, locks, prepared statements, which the pool takes for gone. The pool calls it on every new connection and when a
 	// connection passes from one tenant to another, never inside a transaction.
 	// It costs at most one round trip. After an error the pool closes conn.
 	Confine(ctx context.Context, conn driver.Conn, t tenant.Tenant) error

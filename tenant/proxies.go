@@ -48,12 +48,17 @@ func (p peers) sent(r *http.Request) bool {
 }
 
 // requestHost returns the host that r was sent to, as NormalizeHost does:
-// X-Forwarded-Host if a trusted peer sent exactly one value, else Host. A
-// request that has no host, or an IP address, names no tenant.
+// X-Forwarded-Host if a trusted peer sent it, else Host. Several values are
+// malformed, since a client may have sent one of them. A request that has no host,
+// or an IP address, names no tenant.
 func (p peers) requestHost(r *http.Request) (string, error) {
 	name := r.Host
-	if forwarded := r.Header["X-Forwarded-Host"]; len(forwarded) == 1 && p.sent(r) {
-		if value := strings.TrimSpace(forwarded[0]); value != "" && !strings.Contains(value, ",") {
+	if forwarded := r.Header["X-Forwarded-Host"]; len(forwarded) > 0 && p.sent(r) {
+		value := strings.TrimSpace(forwarded[0])
+		if len(forwarded) > 1 || strings.Contains(value, ",") {
+			return "", invalid("Host", "X-Forwarded-Host has several values; want one")
+		}
+		if value != "" {
 			name = value
 		}
 	}

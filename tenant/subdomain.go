@@ -21,10 +21,10 @@ type hostConfig struct {
 
 func (c *hostConfig) fail(err error) { c.err = errors.Join(c.err, err) }
 
-// TrustProxies takes the host from X-Forwarded-Host, if it has exactly one
-// value, in requests that come from one of the prefixes directly. Such a proxy
-// must set or remove the header, whatever its client sent. Without this option
-// only Host counts.
+// TrustProxies takes the host from X-Forwarded-Host in requests that come from one
+// of the prefixes directly. Such a proxy must set or remove the header, whatever its
+// client sent: a request in which it has several values is malformed. Without this
+// option only Host counts.
 func TrustProxies(prefixes ...netip.Prefix) HostOption {
 	return func(c *hostConfig) {
 		trusted, err := newPeers(prefixes)

@@ -61,7 +61,8 @@ func (l *lexer) statement(words []string) []string {
 // controlKeywords are the first words that a verdict may refuse, in either
 // dialect, with themselves as values so that a lookup yields a string to keep.
 var controlKeywords = map[string]string{
-	"ABORT": "ABORT", "ATTACH": "ATTACH", "BEGIN": "BEGIN", "COMMIT": "COMMIT",
+	"ABORT": "ABORT", "ALTER": "ALTER", "ATTACH": "ATTACH", "BEGIN": "BEGIN", "COMMIT": "COMMIT",
+	"CREATE": "CREATE", "DO": "DO", "DROP": "DROP", "GRANT": "GRANT", "REASSIGN": "REASSIGN", "REVOKE": "REVOKE",
 	"DEALLOCATE": "DEALLOCATE", "DECLARE": "DECLARE", "DETACH": "DETACH", "DISCARD": "DISCARD",
 	"END": "END", "EXECUTE": "EXECUTE", "LISTEN": "LISTEN", "LOAD": "LOAD", "PRAGMA": "PRAGMA",
 	"PREPARE": "PREPARE", "RELEASE": "RELEASE", "RESET": "RESET", "ROLLBACK": "ROLLBACK",
@@ -143,6 +144,9 @@ func (l *lexer) special(c byte) kind {
 	case l.dialect == sqlite && c == '[':
 		l.skipTo("]")
 		return quotedName
+	case l.dialect == sqlite && strings.IndexByte("$@:#", c) >= 0:
+		l.variable()
+		return other
 	case l.dialect == postgres && c == '$':
 		l.dollarQuoted()
 		return other
@@ -264,6 +268,28 @@ func (l *lexer) continues() bool {
 		}
 	}
 	return false
+}
+
+// variable skips SQLite's $name, @name, :name and #name, with the suffix of Tcl's
+// arrays: anything but white space between parentheses.
+func (l *lexer) variable() {
+	for n := 0; ; n++ {
+		l.pos++
+		switch c := l.at(0); {
+		case isWordPart(c):
+		case c == ':' && l.at(1) == ':':
+			l.pos++
+		case c == '(' && n > 0:
+			for l.pos++; !l.done() && !isSpace(l.src[l.pos]) && l.src[l.pos] != ')'; l.pos++ {
+			}
+			if l.at(0) == ')' {
+				l.pos++
+			}
+			return
+		default:
+			return
+		}
+	}
 }
 
 // dollarQuoted skips $tag$ … $tag$, or a lone dollar sign such as $1's.

@@ -19,6 +19,8 @@ const (
 	useOwn        = "the pool owns the session; use a connection of your own"
 	useSetLocal   = "the pool owns the session; only timeouts and the like may be set, with SET LOCAL"
 	useDriver     = "use Prepare of database/sql"
+	useAdmin      = "roles and rights are the administrator's; use a connection of your own"
+	useFunction   = "what it runs cannot be seen; make it a function in a migration"
 	useRows       = "read the rows as they come; cursors outlive their tenant"
 	useMigration  = "pragmas belong to the pool; only those that describe tables may be read"
 	maxWordsInErr = 3
@@ -74,6 +76,26 @@ func checkPostgres(words []string, inTx bool) *Error {
 		return &Error{Remedy: useDriver}
 	case "DECLARE":
 		return &Error{Remedy: useRows}
+	case "ALTER", "CREATE", "DROP":
+		return checkRoles(words)
+	case "GRANT", "REVOKE", "REASSIGN":
+		return &Error{Remedy: useAdmin}
+	case "DO":
+		return &Error{Remedy: useFunction}
+	default:
+		return nil
+	}
+}
+
+// checkRoles refuses what changes roles, the database or the server. A role may
+// change its own password and settings, which all tenants log in with.
+func checkRoles(words []string) *Error {
+	if len(words) < 2 {
+		return nil
+	}
+	switch words[1] {
+	case "ROLE", "USER", "GROUP", "SYSTEM", "DATABASE", "OWNED":
+		return &Error{Remedy: useAdmin}
 	default:
 		return nil
 	}

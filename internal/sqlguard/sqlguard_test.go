@@ -28,6 +28,8 @@ func TestPostgresRefuses(t *testing.T) {
 		"SELECT a$b$; BEGIN; SELECT $b$", "SELECT $1; BEGIN", "SELECT 1$a$;$a$; BEGIN", "SELECT 1 /* ; */; BEGIN",
 		"SELECT 'unclosed /* '; BEGIN --", "WITH x AS (SELECT 1) SELECT 1; BEGIN", "INSERT INTO t VALUES (1); COMMIT",
 		"SELECT 2 */* ; */ 3; BEGIN",
+		"ALTER ROLE CURRENT_USER PASSWORD 'x'", "alter user app set role = x", "ALTER SYSTEM SET x = 1", "ALTER DATABASE d SET x = 1",
+		"CREATE ROLE x", "DROP USER x", "DROP OWNED BY x", "REASSIGN OWNED BY x TO y", "GRANT x TO y", "REVOKE x FROM y", "DO $$BEGIN END$$",
 	}
 	for _, query := range queries {
 		err := sqlguard.Postgres(query, false)
@@ -43,6 +45,7 @@ func TestPostgresAllows(t *testing.T) {
 		"INSERT INTO t(a) VALUES ($1) ON CONFLICT (a) DO UPDATE SET a = 2", "SELECT 1; SELECT 2; DELETE FROM t", `COPY "t" ("a") FROM STDIN`,
 		"NOTIFY c, 'x'", "LOCK TABLE t", "SET CONSTRAINTS ALL DEFERRED", "SET TRANSACTION READ ONLY", "SET LOCAL statement_timeout = '1s'",
 		"set local Lock_Timeout to 10", "SELECT '; BEGIN", "SELECT $x$; BEGIN", "/* ; BEGIN", "BEGINNING", "begin$$", "EXPLAIN SELECT 1",
+		"ALTER TABLE t ADD c int", "CREATE INDEX ON t (c)", "DROP TABLE t", "INSERT INTO t DEFAULT VALUES ON CONFLICT DO NOTHING",
 		"SELECT a$b$ , 1 AS $b", "TRUNCATE t", "CREATE TABLE begin (a int)",
 	}
 	for _, query := range queries {
@@ -60,6 +63,7 @@ func TestSQLiteRefuses(t *testing.T) {
 		`PRAGMA "journal_mode"=off`, "PRAGMA [journal_mode]=off", "PRAGMA `journal_mode`=off", "PRAGMA", "PRAGMA other.table_info(x)",
 		"\ufeffBEGIN", "\ufeff ATTACH 'x' AS y", "/* /* */ BEGIN", "SELECT `;`; BEGIN", "SELECT [;]; BEGIN", "SELECT [;`]; BEGIN --`",
 		"SELECT '\\'; BEGIN", "SELECT $$; BEGIN", "SELECT 1; -- ;\nATTACH 'x' AS y", "-- \r BEGIN \n COMMIT",
+		"INSERT INTO t VALUES ($a(')); BEGIN; INSERT INTO t VALUES (2); --'", "SELECT @a::b('); BEGIN; --'", "SELECT :a('); BEGIN --'", "SELECT #a('); BEGIN --'",
 	}
 	for _, query := range queries {
 		err := sqlguard.SQLite(query, false)
@@ -70,6 +74,7 @@ func TestSQLiteRefuses(t *testing.T) {
 func TestSQLiteAllows(t *testing.T) {
 	queries := []string{
 		"SELECT 1", "PRAGMA table_info(notes)", "PRAGMA main.index_list('x')", "pragma foreign_key_check", "REPLACE INTO t VALUES (1)",
+		"SELECT $a(;BEGIN)", "SELECT $a, :b, @c, #d, ?1", "SELECT '$a('", "SELECT $a('; BEGIN",
 		"-- \r BEGIN", "SELECT [; BEGIN]", "SELECT `; BEGIN`", "/* /* */ SELECT 1", "VACUUM", "/* ; BEGIN",
 	}
 	for _, query := range queries {

@@ -10,12 +10,19 @@
 // # How it holds
 //
 // A PostgreSQL session belongs to one database for life, and SQL cannot name
-// another, so whatever a tenant's statement says, injected or not, stays in the
+// another, so what a tenant's statement reads and writes, injected or not, is in the
 // tenant's database. [Strategy.Confine] refuses a connection of another database
 // without asking the server, and each new connection makes sure that the database
 // is marked as that tenant's home. As connections never pass from one tenant to
 // another, nothing on them is cleared: settings and locks that a tenant leaves are
 // found by that tenant alone.
+//
+// All tenants' connections log in as one role, and PostgreSQL lets a role change its
+// own password and settings (ALTER ROLE CURRENT_USER …), which would lock all
+// tenants out, and end its other sessions. The pool refuses such statements; one that
+// a function runs, it cannot see. Where SQL can be injected, or tenants write their
+// own, keep the login role's password from whoever can reach the server, and let
+// pg_hba.conf admit the role from the application's hosts alone.
 //
 // The extensions dblink and postgres_fdw, which open further connections, must
 // not be usable by the login role; they are not unless the migrations say so.

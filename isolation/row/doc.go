@@ -4,8 +4,8 @@
 //	runtime, err := postgres.NewConnector("postgres://app:…@db/saas")
 //	admin, err := postgres.NewConnector("postgres://owner:…@db/saas")
 //	strategy, err := row.New(runtime, row.Admin(admin), row.Migrations(migrations))
-//	err = strategy.Migrate(ctx, anyTenant) // at deployment: tables, then policies on them
-//	err = strategy.Verify(ctx)             // at start-up and in CI
+//	err = strategy.Prepare(ctx) // at deployment: tables, then policies on them
+//	err = strategy.Verify(ctx)  // at start-up and in CI
 //	pool, err := isolation.New(strategy)
 //
 // # Roles
@@ -13,7 +13,7 @@
 // The runtime role, which runtime logs in as, is what statements of tenants run
 // as. postgres.EnsureRole makes it. It owns nothing, bypasses nothing, and may
 // SELECT, INSERT, UPDATE and DELETE in the tenant tables. The administrative role
-// owns the tables and runs Migrate and Install; it need not be a superuser, but
+// owns the tables and runs Prepare; it need not be a superuser, but
 // owns the database and may make roles. The role tenancy_owner has no login and
 // owns the schema tenancy. A system role, if there is one, has BYPASSRLS and is
 // for statements of tenant.System alone.
@@ -61,12 +61,16 @@
 //
 //	SELECT … FROM (SELECT set_config('tenancy.tenant', 'other', true) OFFSET 0) s, LATERAL (SELECT * FROM orders WHERE s IS NOT NULL) o
 //
-// It stops mistakes, not attackers who can write SQL. The pool's statement guard
+// With false in place of true it lasts: later requests of the same tenant may get
+// that connection and would run as the other, until it passes to another tenant.
+// Plain stops mistakes, not attackers who can write SQL. The pool's statement guard
 // refuses SET and RESET but does not look inside a SELECT. Bind parameters, always.
 //
 // Row security hides rows and nothing else. Tenants see how large tables are and
 // how busy the server is, what sequences have reached that they may call, and
-// NOTIFY payloads and advisory locks of others. COPY … FROM is refused on tenant
+// NOTIFY payloads and advisory locks of others, the text of statements that run at
+// the moment (pg_stat_activity), which they may end (pg_terminate_backend), and
+// large objects, which know no tenant: keep files elsewhere. COPY … FROM is refused on tenant
 // tables: insert from unnest($1::text[], …) instead. Operators that are not
 // LEAKPROOF, such as LIKE, jsonb's @> and = on numeric, cannot use an index there.
 package row

@@ -10,8 +10,7 @@ import (
 
 // Reset returns a session to how it was when it was opened: role, settings,
 // cursors, notifications, temporary tables, sequences' last values, advisory
-// locks. It is DISCARD ALL, which cannot share a message, except that prepared
-// statements stay, since whoever pools the session keeps some.
+// locks, prepared statements. It is DISCARD ALL, which cannot share a message.
 //
 // It fails with division by zero inside an older transaction, which would undo
 // everything on rollback: now() is the time of the transaction's first message,
@@ -26,6 +25,7 @@ const Reset = `SELECT 1 OPERATOR(pg_catalog./) (pg_catalog.now() OPERATOR(pg_cat
 	`SET SESSION AUTHORIZATION DEFAULT;` + // and RESET ROLE with it
 	`RESET ALL;` +
 	`CLOSE ALL;` +
+	`DEALLOCATE ALL;` +
 	`UNLISTEN *;` +
 	`DISCARD TEMP;` +
 	`DISCARD SEQUENCES;`
