@@ -135,8 +135,8 @@ func TestInjectionByTier(t *testing.T) {
 			s := f.strategy(t, tt.opts(f)...)
 			db := open(t, s)
 			provision(t, s, db, "acme", "beta")
-			for _, injection := range injections {
-				_, err := db.ExecContext(in(t.Context(), "acme"), fmt.Sprintf(injection, f.roleOf(t, "beta")))
+			for _, injection := range injections { // below the pool, which refuses DO
+				err := exec(t, confined(t, s, "acme"), fmt.Sprintf(injection, f.roleOf(t, "beta")))
 				if tt.holds {
 					assert.Equal(t, denied, pghome.State(err), "%s: %v", injection, err)
 				} else {
