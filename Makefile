@@ -32,5 +32,5 @@ lint: ## Run the linters.
 fmt: ## Format all Go files.
 	@gofmt -w .
 
-check: ## Check everything, as .ci/run does, without installing.
+check: ## Check everything, as .ci/run does.
 	@.ci/check

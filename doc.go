@@ -7,8 +7,9 @@
 //   - [github.com/tenancy-go/tenancy/isolation] keeps tenants' data apart behind
 //     an ordinary *sql.DB, with the strategies
 //     [github.com/tenancy-go/tenancy/isolation/row],
-//     [github.com/tenancy-go/tenancy/isolation/schema] and
-//     [github.com/tenancy-go/tenancy/isolation/database].
+//     [github.com/tenancy-go/tenancy/isolation/schema],
+//     [github.com/tenancy-go/tenancy/isolation/database] and, without a server,
+//     [github.com/tenancy-go/tenancy/isolation/database/sqlitefile].
 //
 // # Where to start
 //

@@ -41,7 +41,7 @@ func (c *conn) bind(ctx context.Context) (*physical, error) {
 		return c.bindInTx(o, err)
 	}
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("isolation: %w in the statement's context; pass on the request's, or use tenant.NewContext", err)
 	}
 	if c.ph != nil {
 		if c.ph.owner == o && (!c.ph.broken || c.busy > 0) {

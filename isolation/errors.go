@@ -15,7 +15,7 @@ var (
 	// transaction behind the pool's back. Use BeginTx, or a connection of your own.
 	ErrControl = errors.New("isolation: statement controls the session or transaction")
 	// ErrNotProvisioned means that the tenant has no home yet, or no more.
-	ErrNotProvisioned = errors.New("isolation: tenant is not provisioned")
+	ErrNotProvisioned = errors.New("isolation: tenant is not provisioned (Provision makes its home)")
 	// ErrUnsafe means that the database or the role is set up so that isolation
 	// would not hold. The text says how to mend it.
 	ErrUnsafe = errors.New("isolation: unsafe setup")

@@ -57,6 +57,6 @@ func Example() {
 	// Output:
 	// 1 note of acme
 	// 1 note of globex
-	// tenant: no tenant
+	// isolation: tenant: no tenant in the statement's context; pass on the request's, or use tenant.NewContext
 	// isolation: statement controls the session or transaction: BEGIN: use BeginTx, Commit and Rollback of database/sql
 }

@@ -63,7 +63,8 @@ type Recycler interface {
 // connector, never the pool's.
 type Provisioner interface {
 	// Prepare makes what all tenants share, at the current schema: tables, roles,
-	// functions, a template. Call it at start; Provision relies on it.
+	// functions, a template. Call it at start and after each release. Where tables
+	// are shared, Provision fails without it; elsewhere Provision makes up for it.
 	Prepare(ctx context.Context) error
 	// Provision makes t's home, at the current schema.
 	Provision(ctx context.Context, t tenant.Tenant) error

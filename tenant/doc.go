@@ -22,5 +22,8 @@
 //
 // Everything fails closed. An unknown, foreign or malformed tenant, and two
 // resolvers that disagree, all look the same from outside: 404 as RFC 9457
-// problem details. A store that cannot answer is 503.
+// problem details. A request that names no tenant, such as one to the platform's
+// own host, is 400, or goes to the handler of [WithPlatform]. By status, a tenant
+// being made is 503, a suspended one 403, a deleted one 410. A store that cannot
+// answer is 503.
 package tenant

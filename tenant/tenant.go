@@ -21,12 +21,12 @@ const (
 // Tenant is one customer of the platform: an organisation, or a department or
 // reseller's customer under a parent.
 type Tenant struct {
-	ID        ID                `json:"id"`
-	Slug      string            `json:"slug"` // label under the platform's domain: acme in acme.example.com
-	Name      string            `json:"name"` // for people
+	ID        ID                `json:"id"`   // required; see NewID
+	Slug      string            `json:"slug"` // required; label under the platform's domain: acme in acme.example.com
+	Name      string            `json:"name"` // required; for people
 	Contact   Contact           `json:"contact"`
-	Plan      string            `json:"plan,omitempty"` // name of a plan, such as "pro"; what it means is quota's affair
-	Status    Status            `json:"status"`
+	Plan      string            `json:"plan,omitempty"`    // name of a plan, such as "pro"; what it means is quota's affair
+	Status    Status            `json:"status"`            // StatusProvisioning unless given to Create; only StatusActive lets all requests in
 	Region    string            `json:"region,omitempty"`  // where its data must stay, such as "eu"
 	Parent    ID                `json:"parent,omitempty"`  // the tenant it belongs to; empty at the top
 	Domains   []string          `json:"domains,omitempty"` // its own host names, lower case, ASCII; sorted by the store

@@ -17,7 +17,7 @@ func TestRun(t *testing.T) {
 	assert.Equal(t, `Acme note 1: rockets
 Acme note 2: anvils
 Globex note 1: lasers
-refused: tenant: no tenant
+refused: isolation: tenant: no tenant in the statement's context; pass on the request's, or use tenant.NewContext
 `, out.String())
 	left, err := os.ReadDir(temp)
 	require.NoError(t, err)

@@ -61,7 +61,7 @@ func Migrate(ctx context.Context, db *sql.DB, d Dialect, fsys fs.FS, table strin
 		err = fmt.Errorf("unknown dialect %s", d)
 	}
 	if err != nil {
-		return fmt.Errorf("sqlkit: migrate: %w", err)
+		return fmt.Errorf("migrate: %w", err)
 	}
 	return nil
 }
@@ -72,6 +72,9 @@ func up(ctx context.Context, db *sql.DB, d goose.Dialect, fsys fs.FS, table stri
 		goose.WithDisableGlobalRegistry(true),
 		goose.WithLogger(goose.NopLogger()))
 	provider, err := goose.NewProvider(d, db, fsys, opts...)
+	if errors.Is(err, goose.ErrNoMigrations) {
+		return fmt.Errorf("%w: want files such as 00001_name.sql at the root of the file system; fs.Sub takes a folder of it", err)
+	}
 	if err != nil {
 		return err
 	}

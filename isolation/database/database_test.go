@@ -3,6 +3,7 @@ package database_test
 import (
 	"crypto/sha256"
 	"database/sql"
+	"database/sql/driver"
 	"fmt"
 	"strings"
 	"testing"
@@ -68,13 +69,10 @@ func TestLoginRoleIsConfinedToTheDatabase(t *testing.T) {
 		`CREATE TABLE public.mine (x int)`:                 "42501",
 		`CREATE TEMPORARY TABLE mine (x int)`:              "42501",
 		`CREATE SCHEMA mine`:                               "42501",
-		`CREATE DATABASE mine`:                             "42501",
 		`CREATE EXTENSION dblink`:                          "42501",
 		`CREATE EXTENSION postgres_fdw`:                    "42501",
 		`TRUNCATE orders`:                                  "42501",
 		`DROP TABLE orders`:                                "42501",
-		`DROP DATABASE ` + f.prefix + `beta`:               "42501",
-		`ALTER DATABASE ` + f.prefix + `acme SET x.y = 1`:  "42501",
 		`SELECT * FROM tenancy_version`:                    "42501",
 		`SELECT pg_read_file('PG_VERSION')`:                "42501",
 		`COPY orders TO PROGRAM 'cat'`:                     "42501",
@@ -82,7 +80,27 @@ func TestLoginRoleIsConfinedToTheDatabase(t *testing.T) {
 		_, err := db.ExecContext(in(t.Context(), "acme"), query)
 		assert.Equal(t, state, pghome.State(err), "%s: %v", query, err)
 	}
+	for _, query := range []string{
+		`CREATE DATABASE mine`, `DROP DATABASE ` + f.prefix + `beta`, `ALTER DATABASE ` + f.prefix + `acme SET x.y = 1`,
+	} {
+		_, err := db.ExecContext(in(t.Context(), "acme"), query)
+		assert.ErrorIs(t, err, isolation.ErrControl, query)
+		err = below(t, s, "acme", query)
+		assert.Equal(t, "42501", pghome.State(err), "below the pool: %s: %v", query, err)
+	}
 	assert.Equal(t, "of beta", one[string](t, in(t.Context(), "beta"), db, `SELECT string_agg(item, ',') FROM orders`))
+}
+
+// below runs query as a tenant's role, past the pool and what it refuses.
+func below(t *testing.T, s *database.Strategy, id, query string) error {
+	t.Helper()
+	place, err := s.Place(t.Context(), tenantOf(id))
+	require.NoError(t, err)
+	conn, err := place.Connector.Connect(t.Context())
+	require.NoError(t, err)
+	defer func() { assert.NoError(t, conn.Close()) }()
+	_, err = conn.(driver.ExecerContext).ExecContext(t.Context(), query, nil)
+	return err
 }
 
 func TestAnotherDatabasesConnectionIsRefused(t *testing.T) {

@@ -4,7 +4,7 @@
 //	runtime, err := postgres.NewConnector("postgres://app:…@db/saas")
 //	admin, err := postgres.NewConnector("postgres://owner:…@db/saas")
 //	strategy, err := row.New(runtime, row.Admin(admin), row.Migrations(migrations))
-//	err = strategy.Prepare(ctx) // at deployment: tables, then policies on them
+//	err = strategy.Prepare(ctx) // at start: tables, then policies on them
 //	err = strategy.Verify(ctx)  // at start-up and in CI
 //	pool, err := isolation.New(strategy)
 //

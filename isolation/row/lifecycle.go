@@ -45,7 +45,7 @@ func (s *Strategy) Provision(ctx context.Context, t tenant.Tenant) error {
 }
 
 // Prepare runs the migrations, if any were given, on the tables that tenants
-// share, and then [Strategy.Install]. Call it at start and after each release.
+// share, and then [Strategy.Install]. Call it at start and after each release: Provision needs it.
 func (s *Strategy) Prepare(ctx context.Context) error {
 	if s.migrations != nil {
 		if err := s.administer(ctx, s.installBase); err != nil {

@@ -11,7 +11,9 @@
 // A connection has one tenant's file open and never another's. An authorizer,
 // asked by SQLite for everything a statement compiles to, denies ATTACH, DETACH,
 // VACUUM INTO, load_extension and every pragma that does more than describe the
-// tenant's own tables: such statements fail with "not authorized". It answers
+// tenant's own tables: such statements fail with SQLite's "not authorized" or
+// "authorization denied", unless the pool refuses them before
+// ([isolation.ErrControl]). It answers
 // for the connections of this package alone. Files are opened in defensive mode,
 // with trusted_schema off, foreign keys on and "text" in double quotes being a
 // name, never a string. Files are never created by being opened: a tenant without
