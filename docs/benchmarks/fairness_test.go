@@ -36,7 +36,9 @@ func BenchmarkBudget(b *testing.B) {
 	runtime, admin := role(b, pg)
 	strategy, err := database.New(runtime, database.Admin(admin), database.Prefix(pg.Name+"_"), database.Migrations(migrations(fmt.Sprintf(ownTable, 10))))
 	must(b, err)
+	all := *tenants
 	*tenants = many
+	defer func() { *tenants = all }()
 	b.Cleanup(func() {
 		for i := range many {
 			_ = strategy.Deprovision(context.WithoutCancel(b.Context()), tenant.Tenant{ID: name(i)})
