@@ -136,7 +136,7 @@ func FuzzPath(f *testing.F) {
 	f.Fuzz(func(t *testing.T, path string) {
 		u, err := url.ParseRequestURI(path)
 		if err != nil {
-			t.Skip("net/http refuses it")
+			return // net/http refuses it
 		}
 		r := newRequest(t, http.MethodGet, "/")
 		r.URL = u

@@ -48,7 +48,7 @@ func FuzzName(f *testing.F) {
 	f.Fuzz(func(t *testing.T, a, b string) {
 		for _, s := range []string{a, b} {
 			if tenant.ID(s).Validate() != nil {
-				t.Skip()
+				return
 			}
 			require.NoError(t, pghome.ValidName(pghome.Name("t_", tenant.ID(s))))
 		}
