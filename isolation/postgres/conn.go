@@ -117,6 +117,9 @@ func (c *Conn) noted(err error) error {
 		return err
 	}
 	c.spent.Store(true)
+	if failed := c.wire.entry.Failed; failed != nil {
+		failed(err)
+	}
 	return &EntryError{Err: err}
 }
 

@@ -23,6 +23,8 @@ type Entry struct {
 	// Renew, if it is not nil, takes the place of Statements before each use, for
 	// entries that run out. It must not block.
 	Renew func() ([]Statement, error)
+	// Failed, if it is not nil, is told why the entry failed.
+	Failed func(error)
 	// Keep means that the statements leave prepared statements alone. They are prepared
 	// themselves then. Not for poolers, which share sessions.
 	Keep bool
