@@ -266,6 +266,9 @@ func (p *Pool) discard(connections ...*physical) {
 	for _, ph := range connections {
 		_ = ph.conn.Close() // gone either way
 		p.mu.Lock()
+		if ph.gone != nil {
+			close(ph.gone)
+		}
 		p.figures.Closed++
 		p.freeSlot()
 		p.mu.Unlock()

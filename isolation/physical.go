@@ -54,7 +54,8 @@ type physical struct {
 	doomed atomic.Bool // to be closed when it comes back; set under the pool's mu
 
 	released time.Time // guarded by the pool's mu, as is all below
-	everyone link      // in Pool.idle.all or in Pool.busy
+	gone     chan struct{} // closed once conn is; nil unless somebody waits for that
+	everyone link          // in Pool.idle.all or in Pool.busy
 	sameKey  link
 	mine     link
 }
@@ -63,6 +64,14 @@ func newPhysical(conn driver.Conn, key placeKey, now time.Time) *physical {
 	p := &physical{conn: conn, key: key, opened: now}
 	p.everyone.physical, p.sameKey.physical, p.mine.physical = p, p, p
 	return p
+}
+
+// whenGone returns a channel that is closed once conn is.
+func (p *physical) whenGone() <-chan struct{} {
+	if p.gone == nil {
+		p.gone = make(chan struct{})
+	}
+	return p.gone
 }
 
 // valid reports whether the connection may be used again.

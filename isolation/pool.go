@@ -107,6 +107,36 @@ func (noDriver) Open(string) (driver.Conn, error) {
 // tenant's home is removed or moved; a strategy that is a [Mover] has it called.
 func (p *Pool) Forget(id tenant.ID) {
 	p.mu.Lock()
+	victims := p.forget(id)
+	p.mu.Unlock()
+	p.discard(victims...)
+}
+
+// Drain is [Pool.Forget], and then waits until the connections that were in use are
+// closed, or ctx ends: whatever began before is over.
+func (p *Pool) Drain(ctx context.Context, id tenant.ID) error {
+	p.mu.Lock()
+	victims := p.forget(id)
+	var gone []<-chan struct{}
+	for l := p.busy.root.next; l != nil && l != &p.busy.root; l = l.next {
+		if l.physical.owner.id == id {
+			gone = append(gone, l.physical.whenGone())
+		}
+	}
+	p.mu.Unlock()
+	p.discard(victims...)
+	for i, one := range gone {
+		select {
+		case <-one:
+		case <-ctx.Done():
+			return fmt.Errorf("isolation: draining tenant %s: up to %d connections are in use: %w", id, len(gone)-i, ctx.Err())
+		}
+	}
+	return nil
+}
+
+// forget takes away id's idle connections, which the caller closes, and dooms the others.
+func (p *Pool) forget(id tenant.ID) []*physical {
 	p.forgets.Add(1)
 	var victims []*physical
 	if a := p.ledger.byOwner[owner{id: id}]; a != nil && a.active() {
@@ -121,8 +151,7 @@ func (p *Pool) Forget(id tenant.ID) {
 			l.physical.doomed.Store(true)
 		}
 	}
-	p.mu.Unlock()
-	p.discard(victims...)
+	return victims
 }
 
 // Close closes idle connections, waits up to [DrainTimeout] for those in use and

@@ -313,3 +313,34 @@ func TestViaMustBeComparable(t *testing.T) {
 	_, err := who(as(t.Context(), "a"), db)
 	require.ErrorContains(t, err, "comparable")
 }
+
+func TestDrainWaitsForWorkBegun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &server{}
+		db, pool := open(t, &strategy{server: s, apart: true})
+		a := as(t.Context(), "a")
+		tx, err := db.BeginTx(a, nil)
+		require.NoError(t, err)
+		other, err := db.BeginTx(as(t.Context(), "b"), nil)
+		require.NoError(t, err)
+
+		ended, cancel := context.WithCancel(t.Context())
+		cancel()
+		require.ErrorIs(t, pool.Drain(ended, "a"), context.Canceled)
+		done := make(chan error, 2)
+		for range 2 {
+			go func() { done <- pool.Drain(t.Context(), "a") }()
+		}
+		synctest.Wait()
+		require.Empty(t, done)
+		_, err = who(a, db) // new work goes on
+		require.NoError(t, err)
+		require.NoError(t, tx.Commit())
+		require.NoError(t, <-done)
+		require.NoError(t, <-done)
+		assert.Equal(t, 2, s.open, "b's, and a's new one")
+		require.NoError(t, other.Commit())
+		require.NoError(t, pool.Drain(t.Context(), "nobody"))
+		require.NoError(t, db.Close())
+	})
+}
