@@ -53,7 +53,7 @@ type physical struct {
 
 	doomed atomic.Bool // to be closed when it comes back; set under the pool's mu
 
-	released time.Time // guarded by the pool's mu, as is all below
+	released time.Time     // guarded by the pool's mu, as is all below
 	gone     chan struct{} // closed once conn is; nil unless somebody waits for that
 	everyone link          // in Pool.idle.all or in Pool.busy
 	sameKey  link
