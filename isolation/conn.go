@@ -61,9 +61,11 @@ func (c *conn) bind(ctx context.Context, query string) (*physical, error) {
 }
 
 // fits reports whether the connection that c holds is one of o's. Where a router
-// stands before several databases, the system's context tells which one it means.
+// stands before several strategies, it is asked again: the system's context tells which
+// one it means, and a tenant may have moved, unless work of its is going on.
 func (c *conn) fits(ctx context.Context, o owner) (bool, error) {
-	if c.ph.owner != o || !o.system || c.ph.key.via == nil {
+	working := c.tx != nil || c.busy > 0
+	if c.ph.owner != o || c.ph.key.via == nil || working && !o.system {
 		return c.ph.owner == o, nil
 	}
 	_, place, err := c.pool.place(ctx, o)

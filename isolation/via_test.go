@@ -194,8 +194,13 @@ func TestMoveLetsWorkFinish(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, "right/a", name, "a held connection moves with the next statement")
 	require.NoError(t, tx.Commit())
-	require.NoError(t, conn.Close())
 	assert.Zero(t, left.server.open)
+
+	s.of["a"] = left // and nobody tells the pool
+	name, err = who(a, conn)
+	require.NoError(t, err)
+	assert.Equal(t, "left/a", name)
+	require.NoError(t, conn.Close())
 }
 
 func TestMoveReachesThoseWhoWait(t *testing.T) {
