@@ -34,35 +34,57 @@ var _ interface {
 // what has no context, and so no tenant.
 var errContext = errors.New("isolation: use the method that takes a context")
 
-// bind returns a physical connection confined to whom ctx acts for.
-func (c *conn) bind(ctx context.Context) (*physical, error) {
+// bind returns a physical connection confined to whom ctx acts for, on which query
+// may run; an empty one stands for what is no statement.
+func (c *conn) bind(ctx context.Context, query string) (*physical, error) {
 	o, err := ownerOf(ctx)
 	if c.tx != nil {
-		return c.bindInTx(o, err)
+		return c.bindInTx(ctx, o, err, query)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("isolation: %w in the statement's context; pass on the request's, or use tenant.NewContext", err)
 	}
 	if c.ph != nil {
-		if c.ph.owner == o && (!c.ph.broken || c.busy > 0) {
-			return c.ph, nil
-		}
-		if c.busy > 0 {
+		fits, err := c.fits(ctx, o)
+		switch {
+		case err != nil:
+			return nil, err
+		case fits && (c.busy > 0 || !c.ph.broken && !c.ph.doomed.Load()):
+			return c.ph, allow(c.ph.key.via, query, false)
+		case c.busy > 0:
 			return nil, ErrTenantChanged
 		}
 		c.giveBack()
 	}
-	c.ph, err = c.pool.acquire(ctx, o)
+	c.ph, err = c.pool.acquire(ctx, o, query)
 	return c.ph, err
+}
+
+// fits reports whether the connection that c holds is one of o's. Where a router
+// stands before several strategies, it is asked again: the system's context tells which
+// one it means, and a tenant may have moved, unless work of its is going on.
+func (c *conn) fits(ctx context.Context, o owner) (bool, error) {
+	working := c.tx != nil || c.busy > 0
+	if c.ph.owner != o || c.ph.key.via == nil || working && !o.system {
+		return c.ph.owner == o, nil
+	}
+	_, place, err := c.pool.place(ctx, o)
+	return err == nil && c.ph.key == keyOf(place, o), err
 }
 
 // bindInTx keeps a transaction with its owner. Only a context that is neither a
 // tenant's nor the system's inherits.
-func (c *conn) bindInTx(o owner, err error) (*physical, error) {
-	if err == nil && o != c.ph.owner {
-		return nil, ErrTenantChanged
+func (c *conn) bindInTx(ctx context.Context, o owner, err error, query string) (*physical, error) {
+	if err == nil {
+		fits, err := c.fits(ctx, o)
+		if err != nil {
+			return nil, err
+		}
+		if !fits {
+			return nil, ErrTenantChanged
+		}
 	}
-	return c.ph, nil
+	return c.ph, allow(c.ph.key.via, query, true)
 }
 
 // giveBack returns the physical connection to the pool. One with an open
@@ -106,7 +128,7 @@ func (c *conn) Unwrap() driver.Conn {
 }
 
 func (c *conn) rawFor(ctx context.Context) (driver.Conn, error) {
-	if _, err := c.bind(ctx); err != nil {
+	if _, err := c.bind(ctx, ""); err != nil {
 		return nil, err
 	}
 	return c.Unwrap(), nil
@@ -131,7 +153,7 @@ func Raw(ctx context.Context, sc *sql.Conn, do func(driver.Conn) error) error {
 
 // Ping checks the connection of ctx's tenant.
 func (c *conn) Ping(ctx context.Context) error {
-	ph, err := c.bind(ctx)
+	ph, err := c.bind(ctx, "")
 	if err != nil {
 		return err
 	}
@@ -257,7 +279,7 @@ func (c *conn) ready(ctx context.Context, query string) (*physical, error) {
 	if err := c.guard(query); err != nil {
 		return nil, err
 	}
-	return c.bind(ctx)
+	return c.bind(ctx, query)
 }
 
 // BeginTx begins a transaction on the connection of ctx's tenant, which is
@@ -267,7 +289,7 @@ func (c *conn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, e
 }
 
 func (c *conn) beginOnce(ctx context.Context, opts driver.TxOptions) (driver.Tx, error) {
-	ph, err := c.bind(ctx)
+	ph, err := c.bind(ctx, "")
 	if err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql/driver"
 	"errors"
+	"sync/atomic"
 	"time"
 
 	"github.com/tenancy-go/tenancy/tenant"
@@ -27,12 +28,15 @@ func ownerOf(ctx context.Context) (owner, error) {
 	return owner{}, err
 }
 
-// placeKey is a Place.Key. The system's connections never meet the tenants', even
-// where the keys are equal.
+// placeKey is a Place's Key and Via. The system's connections never meet the
+// tenants', even where the keys are equal, nor those of one strategy another's.
 type placeKey struct {
 	key    string
+	via    Strategy // nil is the pool's
 	system bool
 }
+
+func keyOf(place Place, o owner) placeKey { return placeKey{place.Key, place.Via, o.system} }
 
 // physical is a connection to a database. Whoever holds it owns all fields but
 // those under the pool's lock; an idle one belongs to the pool.
@@ -42,13 +46,16 @@ type physical struct {
 	owner  owner
 	opened time.Time
 	stmts  statements
-	served map[owner]struct{} // nil unless tenants per connection are limited
+	most   int                // tenants to serve; 0 means any number
+	served map[owner]struct{} // those served; nil unless they are limited
 	broken bool               // its state is unknown, so it must not be used again
 	raw    bool               // it was handed out bare, so it must not come back to the idle ones
 
-	released time.Time // guarded by the pool's mu, as is all below
-	doomed   bool      // to be closed when it comes back
-	everyone link      // in Pool.idle.all or in Pool.busy
+	doomed atomic.Bool // to be closed when it comes back; set under the pool's mu
+
+	released time.Time     // guarded by the pool's mu, as is all below
+	gone     chan struct{} // closed once conn is; nil unless somebody waits for that
+	everyone link          // in Pool.idle.all or in Pool.busy
 	sameKey  link
 	mine     link
 }
@@ -57,6 +64,14 @@ func newPhysical(conn driver.Conn, key placeKey, now time.Time) *physical {
 	p := &physical{conn: conn, key: key, opened: now}
 	p.everyone.physical, p.sameKey.physical, p.mine.physical = p, p, p
 	return p
+}
+
+// whenGone returns a channel that is closed once conn is.
+func (p *physical) whenGone() <-chan struct{} {
+	if p.gone == nil {
+		p.gone = make(chan struct{})
+	}
+	return p.gone
 }
 
 // valid reports whether the connection may be used again.

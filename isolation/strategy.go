@@ -32,6 +32,20 @@ type Place struct {
 	// Connector opens connections there. It checks each of them, and refuses
 	// (ErrUnsafe) one on which isolation would not hold.
 	Connector driver.Connector
+	// Via confines the connections opened there, checks their statements
+	// ([StatementChecker]) and recycles them ([Recycler]), where the strategy that
+	// returned the place only chose between others, as package route does. Places
+	// with the same Key and another Via share nothing. It is comparable, as a pointer
+	// is. Nil is the strategy that returned the place.
+	Via Strategy
+}
+
+// Mover is a [Strategy] under which a tenant's place may change while it is served.
+type Mover interface {
+	// OnMove has moved called with a tenant's ID whenever Place answers otherwise for
+	// it than before, once it does, until stop is called. [New] gives it the pool's
+	// [Pool.Forget].
+	OnMove(moved func(tenant.ID)) (stop func())
 }
 
 // SystemPlacer is a [Strategy] that lets the platform itself in: statements of a
