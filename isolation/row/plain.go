@@ -17,6 +17,15 @@ func (plain) enter(_ driver.Conn, id tenant.ID) (string, error) {
 	return "SET tenancy.tenant = " + pq.QuoteLiteral(id.String()), nil
 }
 
+// ride is what enter does, for the flight of the next statement.
+func (plain) ride(_ driver.Conn, id tenant.ID) (postgres.Entry, error) {
+	return postgres.Entry{Keep: true, Statements: []postgres.Statement{{
+		Query:   "SELECT tenancy.clear(), pg_catalog.set_config('tenancy.tenant', $1, false)",
+		Args:    []string{id.String()},
+		Prepare: true,
+	}}}, nil
+}
+
 // local gives the tenant to one transaction. Should the server evaluate the two the
 // other way round, there is no tenant.
 func (plain) local(_ driver.Conn, id tenant.ID) postgres.Entry {

@@ -26,6 +26,10 @@ type mode interface {
 	// enter returns the SQL that makes id the tenant of conn's session, to run
 	// right after the session was reset. id is valid.
 	enter(conn driver.Conn, id tenant.ID) (string, error)
+	// ride returns what clears conn's session and makes id its tenant, to go in the
+	// flight of the next statement. Should the server evaluate it in another order than
+	// it is written, there is no tenant.
+	ride(conn driver.Conn, id tenant.ID) (postgres.Entry, error)
 	// local returns what makes id the tenant of one transaction.
 	local(conn driver.Conn, id tenant.ID) postgres.Entry
 }
