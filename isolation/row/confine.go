@@ -3,6 +3,7 @@ package row
 import (
 	"context"
 	"database/sql/driver"
+	"time"
 
 	"github.com/tenancy-go/tenancy/isolation"
 	"github.com/tenancy-go/tenancy/isolation/internal/pgsession"
@@ -41,9 +42,14 @@ func (s *Strategy) Confine(ctx context.Context, conn driver.Conn, t tenant.Tenan
 	if s.scoped {
 		return pgsession.Enter(conn, s.mode.local(conn, t.ID))
 	}
-	enter, err := s.mode.enter(conn, t.ID)
-	if err != nil {
-		return err
+	return s.mode.enter(ctx, conn, t.ID)
+}
+
+// RenewAfter returns how long a connection may serve the tenant that it was confined
+// to before it has to be confined anew, since a token expires. 0 means for ever.
+func (s *Strategy) RenewAfter() time.Duration {
+	if s.scoped {
+		return 0 // each transaction has a token of its own
 	}
-	return pgsession.Confine(ctx, conn, enter)
+	return s.mode.renewAfter()
 }
