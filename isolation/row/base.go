@@ -15,7 +15,7 @@ import (
 // function is a function of the schema tenancy.
 type function struct {
 	name, returns string
-	args          string // names and types, such as "token text, local boolean"
+	args          string // names and types, such as "token text"
 	parallel      string // SAFE, RESTRICTED or UNSAFE
 	volatility    string // STABLE or VOLATILE
 	definer       bool   // it runs as the schema's owner, with the catalog's names alone

@@ -47,7 +47,7 @@ func (m signed) enter(ctx context.Context, conn driver.Conn, id tenant.ID) error
 func (m signed) local(_ driver.Conn, id tenant.ID) postgres.Entry {
 	return postgres.Entry{Local: true, Renew: func() ([]postgres.Statement, error) {
 		return []postgres.Statement{{
-			Query: "SELECT tenancy.clear(), tenancy.present($1, true)",
+			Query: "SELECT tenancy.clear(), tenancy.present($1)",
 			Args:  []string{m.token(id, anySession, window)},
 		}}, nil
 	}}
@@ -66,7 +66,8 @@ func (m signed) renewAfter() time.Duration { return m.life * 2 / 3 }
 
 func (signed) private() []relation { return []relation{keysTable} }
 
-// functions run in the leader of a parallel query, which is the process that the token
+// functions set the token as the schema's owner, who may where [Harden] took set_config
+// from the others. They run in the leader of a parallel query, which is the process that the token
 // names. A token holds for transactions that began in time, so that none is cut off.
 func (signed) functions() []function {
 	return []function{
@@ -84,14 +85,18 @@ BEGIN` + verification(modeSigned) + `
   RETURN split_part(claim, '.', 4);
 END`},
 		{name: "current_tenant_uuid", returns: "uuid", parallel: "RESTRICTED", volatility: "STABLE", body: "\n-- mode: signed" + uuidBody},
-		{name: "present", args: "token text, local boolean", returns: "void", volatility: "VOLATILE", parallel: "UNSAFE", definer: true, body: `
+		{name: "present", args: "token text", returns: "void", volatility: "VOLATILE", parallel: "UNSAFE", definer: true, body: `
 BEGIN
-  PERFORM set_config('tenancy.token', token, local);
+  PERFORM set_config('tenancy.token', token, true);
+END`},
+		{name: "keep", args: "token text", returns: "void", volatility: "VOLATILE", parallel: "UNSAFE", definer: true, body: `
+BEGIN
+  PERFORM set_config('tenancy.token', token, false);
 END`},
 		{name: "confine", args: "token text", returns: "void", volatility: "VOLATILE", parallel: "UNSAFE", body: `
 BEGIN` + clearing + `
   DISCARD SEQUENCES;
-  PERFORM tenancy.present(token, false);
+  PERFORM tenancy.keep(token);
 END`},
 	}
 }
