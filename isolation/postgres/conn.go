@@ -158,10 +158,8 @@ func (c *Conn) Enter(e Entry) error {
 		return fmt.Errorf("isolation/postgres: the session is in a transaction, or has not answered: %w", driver.ErrBadConn)
 	}
 	c.scoped, c.keeps = e.Local, e.Keep
-	if c.keeps && c.own {
-		e.Statements, c.own = append([]Statement{{Query: deallocate}}, e.Statements...), false
-	}
-	c.wire.entry.set(e)
+	c.wire.entry.set(e, c.keeps && c.own)
+	c.own = false
 	return nil
 }
 

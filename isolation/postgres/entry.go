@@ -56,6 +56,7 @@ func (e *EntryError) NotBegun() bool { return true }
 type entry struct {
 	Entry
 	pending bool              // still to be sent, or to be sent before every statement
+	drop    bool              // all prepared statements first
 	known   map[string]string // names of the statements that are prepared, by text
 	last    int               // number of the last name
 }
@@ -64,14 +65,20 @@ func (e *entry) none() bool  { return !e.pending }
 func (e *entry) local() bool { return e.Local }
 
 // set makes next the entry. The server's knowledge of statements remains.
-func (e *entry) set(next Entry) { e.Entry, e.pending = next, true }
+func (e *entry) set(next Entry, drop bool) {
+	e.Entry, e.pending, e.drop = next, true, e.drop || drop
+}
 
 // statements returns what to send.
-func (e *entry) statements() ([]Statement, error) {
+func (e *entry) statements() (statements []Statement, err error) {
+	statements = e.Statements
 	if e.Renew != nil {
-		return e.Renew()
+		statements, err = e.Renew()
 	}
-	return e.Statements, nil
+	if e.drop {
+		statements = append([]Statement{{Query: deallocate}}, statements...)
+	}
+	return statements, err
 }
 
 // naming is a statement that the server is to know by name. Without a name it
@@ -106,6 +113,7 @@ func (e *entry) parsed(n naming) {
 
 // done takes down that the entry holds.
 func (e *entry) done() {
+	e.drop = false
 	if !e.Local {
 		e.pending = false
 	}

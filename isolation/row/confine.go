@@ -3,6 +3,7 @@ package row
 import (
 	"context"
 	"database/sql/driver"
+	"time"
 
 	"github.com/tenancy-go/tenancy/isolation"
 	"github.com/tenancy-go/tenancy/isolation/internal/pgsession"
@@ -43,17 +44,18 @@ func (s *Strategy) Confine(ctx context.Context, conn driver.Conn, t tenant.Tenan
 		return pgsession.Enter(conn, s.mode.local(conn, t.ID))
 	}
 	if rides(conn) {
-		e, err := s.mode.ride(conn, t.ID)
-		if err != nil {
-			return err
-		}
-		return pgsession.Enter(conn, e)
+		return pgsession.Enter(conn, s.mode.ride(conn, t.ID))
 	}
-	enter, err := s.mode.enter(conn, t.ID)
-	if err != nil {
-		return err
+	return s.mode.enter(ctx, conn, t.ID)
+}
+
+// RenewAfter returns how long a connection may serve the tenant that it was confined
+// to before it has to be confined anew, since a token expires. 0 means for ever.
+func (s *Strategy) RenewAfter() time.Duration {
+	if s.scoped {
+		return 0 // each transaction has a token of its own
 	}
-	return pgsession.Confine(ctx, conn, enter)
+	return s.mode.renewAfter()
 }
 
 // rides reports whether conn takes a tenant along with a statement.

@@ -106,7 +106,11 @@ func (s *Strategy) installTables(ctx context.Context, tx *sql.Tx, role string) e
 			return err
 		}
 	}
-	for _, audit := range []string{privilegesAudit, settingsAudit} {
+	audits := []string{privilegesAudit, settingsAudit}
+	if s.harden {
+		audits = append(audits, hardenAudit)
+	}
+	for _, audit := range audits {
 		if err := s.mend(ctx, tx, role, audit); err != nil {
 			return err
 		}
