@@ -82,6 +82,7 @@ func (w *wire) Write(b []byte) (int, error) {
 	}
 	statements, err := w.entry.statements()
 	if err != nil {
+		w.failed, w.cause = true, err
 		return 0, err
 	}
 	if w.mustSettle(b) {
