@@ -174,6 +174,10 @@ func (c *conn) guard(query string) error { return c.pool.check(query, c.tx != ni
 
 // QueryContext runs a query on the connection of ctx's tenant.
 func (c *conn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
+	return twice(c, func() (driver.Rows, error) { return c.queryOnce(ctx, query, args) })
+}
+
+func (c *conn) queryOnce(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
 	ph, err := c.ready(ctx, query)
 	if err != nil {
 		return nil, err
@@ -205,6 +209,10 @@ func (c *conn) QueryContext(ctx context.Context, query string, args []driver.Nam
 
 // ExecContext runs a statement on the connection of ctx's tenant.
 func (c *conn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
+	return twice(c, func() (driver.Result, error) { return c.execOnce(ctx, query, args) })
+}
+
+func (c *conn) execOnce(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
 	ph, err := c.ready(ctx, query)
 	if err != nil {
 		return nil, err
@@ -231,6 +239,28 @@ func (c *conn) ExecContext(ctx context.Context, query string, args []driver.Name
 	return result, err
 }
 
+// twice runs attempt again, once, if it failed before the host's statement began: the
+// connection could not be given to the tenant along with it. The other attempt takes
+// another connection, and asks the strategy again where the tenant's data lives.
+func twice[T any](c *conn, attempt func() (T, error)) (T, error) {
+	result, err := attempt()
+	if err == nil || !c.unbegun(err) {
+		return result, err
+	}
+	return attempt()
+}
+
+// unbegun reports whether err is one of a driver that says so itself, outside a
+// transaction, which the failure has ended otherwise. The connection is lost.
+func (c *conn) unbegun(err error) bool {
+	var says interface{ NotBegun() bool }
+	if !errors.As(err, &says) || !says.NotBegun() || c.ph == nil {
+		return false
+	}
+	c.ph.broken = true
+	return c.tx == nil && c.busy == 0
+}
+
 // repeated returns query prepared if it has arguments and ran on ph before, unless
 // the host turned that off or the connection is busy; else nil.
 func (c *conn) repeated(ctx context.Context, ph *physical, query string, args []driver.NamedValue) (driver.Stmt, error) {
@@ -255,6 +285,10 @@ func (c *conn) ready(ctx context.Context, query string) (*physical, error) {
 // BeginTx begins a transaction on the connection of ctx's tenant, which is
 // confined before: a rollback must not undo that.
 func (c *conn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, error) {
+	return twice(c, func() (driver.Tx, error) { return c.beginOnce(ctx, opts) })
+}
+
+func (c *conn) beginOnce(ctx context.Context, opts driver.TxOptions) (driver.Tx, error) {
 	ph, err := c.bind(ctx, "")
 	if err != nil {
 		return nil, err

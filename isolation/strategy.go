@@ -2,6 +2,7 @@ package isolation
 
 import (
 	"context"
+	"database/sql"
 	"database/sql/driver"
 
 	"github.com/tenancy-go/tenancy/tenant"
@@ -89,6 +90,50 @@ type Provisioner interface {
 	// first ([Pool.Forget]; [Pool.Provisioner] does so). A tenant without a home is
 	// no error.
 	Deprovision(ctx context.Context, t tenant.Tenant) error
+}
+
+// Home is where a tenant's tables are, as their owner finds them.
+type Home struct {
+	// Key is equal for tenants that share their tables, and differs otherwise. A
+	// home that was removed and made again has another. It holds no password.
+	Key string
+	// Shared tells that rows of other tenants are in the same tables. Column is
+	// the one that tells them apart.
+	Shared bool
+	Column string
+	// Schemas are the PostgreSQL schemas in which the tables lie; nil for SQLite.
+	// Names are looked up, and new tables made, in the first.
+	Schemas []string
+	// Dialect is "postgres" or "sqlite".
+	Dialect string
+	// Versions is the table, laid out as github.com/pressly/goose does, in which
+	// the migrations of this home are recorded, by the strategy's Migrate too. It
+	// is there once a migration was recorded.
+	Versions string
+}
+
+// Administrator is a [Strategy] that lets the platform into tenants' homes as
+// their owner, to migrate, copy or compare them. It uses the strategy's
+// administrative connector. Every strategy of this module is one.
+type Administrator interface {
+	// HomeKeys returns the Key of each tenant's home as it is now, in the order of
+	// ts, and "" for a tenant without one. It asks each server once, however many
+	// tenants there are.
+	HomeKeys(ctx context.Context, ts []tenant.Tenant) ([]string, error)
+	// Administer runs work on a connection on which t's tables are found without
+	// a schema before their names, with the rights of the role that owns them: as
+	// the strategy's own migrations run. While work runs, a home of t's own is not
+	// migrated, removed or made by the strategy. work begins outside a
+	// transaction, does not close conn, and does not keep it.
+	//
+	// Where tables are shared, statements have to name the tenant's column
+	// themselves: only row security that is forced binds an owner, unless it is a
+	// superuser, and it lets an owner without a tenant see nothing. What work
+	// changes in shared tables is brought under the policies before Administer
+	// returns.
+	//
+	// Without a home the error wraps ErrNotProvisioned.
+	Administer(ctx context.Context, t tenant.Tenant, work func(ctx context.Context, conn *sql.Conn, home Home) error) error
 }
 
 // Managed is a [Strategy] that makes the homes of its tenants itself, as those of

@@ -107,9 +107,9 @@ func isSuperuser(findings []Finding) bool {
 // auditFunctions finds functions that differ from what s installs.
 func (s *Strategy) auditFunctions(ctx context.Context, tx *sql.Tx) ([]Finding, error) {
 	var findings []Finding
-	for _, f := range s.mode.functions() {
+	for _, f := range s.functions() {
 		var same bool
-		err := tx.QueryRowContext(ctx, functionIsCurrent, f.name, f.body, f.returns, f.parallel).Scan(&same)
+		err := tx.QueryRowContext(ctx, functionIsCurrent, f.name, f.body, f.returns, f.parallel, f.volatility).Scan(&same)
 		if err != nil {
 			return nil, fmt.Errorf("isolation/row: audit: %w", err)
 		}
@@ -125,5 +125,5 @@ func (s *Strategy) auditFunctions(ctx context.Context, tx *sql.Tx) ([]Finding, e
 const functionIsCurrent = `SELECT EXISTS (
   SELECT FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace JOIN pg_language l ON l.oid = p.prolang
   WHERE n.nspname = 'tenancy' AND p.proname = $1::name AND p.pronargs = 0 AND p.prosrc = $2::text AND p.prorettype = to_regtype($3::text)
-    AND p.proparallel = lower(left($4::text, 1))::"char" AND p.provolatile = 's' AND NOT p.prosecdef AND p.proconfig IS NULL
+    AND p.proparallel = lower(left($4::text, 1))::"char" AND p.provolatile = lower(left($5::text, 1))::"char" AND NOT p.prosecdef AND p.proconfig IS NULL
     AND l.lanname = 'plpgsql' AND has_function_privilege('public', p.oid, 'EXECUTE'))`

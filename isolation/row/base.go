@@ -7,20 +7,29 @@ import (
 	"strings"
 
 	"github.com/lib/pq"
+
+	"github.com/tenancy-go/tenancy/isolation/internal/pgsession"
 )
 
 // function is a function of the schema tenancy, without arguments.
 type function struct {
 	name, returns string
-	parallel      string // SAFE or RESTRICTED
+	parallel      string // SAFE, RESTRICTED or UNSAFE
+	volatility    string // STABLE or VOLATILE
 	body          string // plpgsql
 }
+
+// clear is the function that clears a session together with a statement.
+var clear = function{name: "clear", returns: "void", parallel: "UNSAFE", volatility: "VOLATILE", body: pgsession.ClearBody}
+
+// functions returns all that Install makes.
+func (s *Strategy) functions() []function { return append(s.mode.functions(), clear) }
 
 // sql creates or replaces f. Everyone may call it: it tells a session its own
 // tenant.
 func (f function) sql() string {
-	return fmt.Sprintf("CREATE OR REPLACE FUNCTION tenancy.%s() RETURNS pg_catalog.%s LANGUAGE plpgsql STABLE PARALLEL %s AS $tenancy$%s$tenancy$",
-		f.name, f.returns, f.parallel, f.body)
+	return fmt.Sprintf("CREATE OR REPLACE FUNCTION tenancy.%s() RETURNS pg_catalog.%s LANGUAGE plpgsql %s PARALLEL %s AS $tenancy$%s$tenancy$",
+		f.name, f.returns, f.volatility, f.parallel, f.body)
 }
 
 // SQL returns the statements that make the schema tenancy, with the functions
@@ -36,7 +45,7 @@ func (s *Strategy) base() []string {
 		"CREATE SCHEMA IF NOT EXISTS tenancy AUTHORIZATION " + owner,
 		"GRANT USAGE ON SCHEMA tenancy TO PUBLIC",
 	}
-	for _, f := range s.mode.functions() {
+	for _, f := range s.functions() {
 		statements = append(statements, f.sql(),
 			fmt.Sprintf("ALTER FUNCTION tenancy.%s() OWNER TO %s", f.name, owner),
 			fmt.Sprintf("GRANT EXECUTE ON FUNCTION tenancy.%s() TO PUBLIC", f.name))

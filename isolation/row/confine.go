@@ -32,10 +32,14 @@ func (s *Strategy) PlaceSystem(context.Context) (isolation.Place, error) {
 	return isolation.Place{Key: "system " + key(s.system), Connector: s.system}, nil
 }
 
-// Confine clears conn's session and makes t its tenant, in one round trip.
+// Confine clears conn's session and makes t its tenant, in one round trip; with
+// [TransactionScoped], in none, since that happens along with each statement.
 func (s *Strategy) Confine(ctx context.Context, conn driver.Conn, t tenant.Tenant) error {
 	if err := t.ID.Validate(); err != nil {
 		return err
+	}
+	if s.scoped {
+		return pgsession.Enter(conn, s.mode.local(conn, t.ID))
 	}
 	enter, err := s.mode.enter(conn, t.ID)
 	if err != nil {

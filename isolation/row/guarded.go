@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+
+	"github.com/tenancy-go/tenancy/isolation/internal/pgsession"
 )
 
 // guarded opens the connections that tenants use. It looks at the role and at the
@@ -39,6 +41,9 @@ func (s *Strategy) inspect(ctx context.Context, conn driver.Conn) error {
 			Problem: "it was not opened by package isolation/postgres, so nobody looked for a pooler before the server",
 			Remedy:  "give row.New a connector of postgres.NewConnector",
 		}}}
+	}
+	if shared, ok := conn.(interface{ BehindPooler() bool }); ok && shared.BehindPooler() && !s.scoped {
+		return pgsession.ErrPooler
 	}
 	queryer, ok := conn.(driver.QueryerContext)
 	if !ok {

@@ -43,7 +43,7 @@ func (s *Strategy) Install(ctx context.Context) error {
 // role. Findings are returned after the commit, any other error without it.
 func (s *Strategy) administer(ctx context.Context, work func(ctx context.Context, tx *sql.Tx, role string) error) error {
 	if s.admin == nil {
-		return errors.New("isolation/row: no administrative connector was given: use row.Admin")
+		return fmt.Errorf("isolation/row: %w", errNoAdmin)
 	}
 	runtime, err := identify(ctx, s.runtime)
 	if err != nil {
@@ -58,6 +58,8 @@ func (s *Strategy) administer(ctx context.Context, work func(ctx context.Context
 	}
 	return err
 }
+
+var errNoAdmin = errors.New("no administrative connector was given: use row.Admin")
 
 func transact(ctx context.Context, db *sql.DB, runtime identity, work func(ctx context.Context, tx *sql.Tx, role string) error) error {
 	tx, err := db.BeginTx(ctx, nil)

@@ -17,6 +17,7 @@ type config struct {
 	migrations    fs.FS
 	globalKeys    []string // schema.name
 	definers      []string // schema.name
+	scoped        bool
 	errs          []error
 }
 
@@ -27,6 +28,13 @@ type Option func(*config)
 // default. Any SQL that runs on the session can change it: see the package's
 // section on limits.
 func Plain() Option { return func(*config) {} }
+
+// TransactionScoped leaves nothing on the session: the tenant travels with each
+// statement, and at the beginning of each transaction, in the same flight. Then a
+// pooler in transaction mode may stand before the server (postgres.BehindPooler).
+// Nothing is prepared at the server, so statements that come again cost more than on
+// a session of one's own.
+func TransactionScoped() Option { return func(c *config) { c.scoped = true } }
 
 // Admin gives the connector that Install and Migrate use. Its role owns the
 // tables, or is a superuser, and may create roles.

@@ -5,6 +5,7 @@ import (
 
 	"github.com/lib/pq"
 
+	"github.com/tenancy-go/tenancy/isolation/postgres"
 	"github.com/tenancy-go/tenancy/tenant"
 )
 
@@ -16,6 +17,15 @@ func (plain) enter(_ driver.Conn, id tenant.ID) (string, error) {
 	return "SET tenancy.tenant = " + pq.QuoteLiteral(id.String()), nil
 }
 
+// local gives the tenant to one transaction. Should the server evaluate the two the
+// other way round, there is no tenant.
+func (plain) local(_ driver.Conn, id tenant.ID) postgres.Entry {
+	return postgres.Entry{Local: true, Statements: []postgres.Statement{{
+		Query: "SELECT tenancy.clear(), pg_catalog.set_config('tenancy.tenant', $1, true)",
+		Args:  []string{id.String()},
+	}}}
+}
+
 // functions are plpgsql: a function in SQL would be planned anew in each
 // statement. They are STABLE, since what an IMMUTABLE one returned would stay in
 // cached plans when the tenant changes. They are PARALLEL SAFE, since workers
@@ -23,7 +33,7 @@ func (plain) enter(_ driver.Conn, id tenant.ID) (string, error) {
 // that a search_path means nothing to them.
 func (plain) functions() []function {
 	return []function{
-		{name: "current_tenant", returns: "text", parallel: "SAFE", body: `
+		{name: "current_tenant", returns: "text", parallel: "SAFE", volatility: "STABLE", body: `
 DECLARE
   id pg_catalog.text := pg_catalog.current_setting('tenancy.tenant', true);
 BEGIN
@@ -32,7 +42,7 @@ BEGIN
   END IF;
   RAISE EXCEPTION 'tenancy: no tenant is set on this session' USING ERRCODE = '42501';
 END`},
-		{name: "current_tenant_uuid", returns: "uuid", parallel: "SAFE", body: uuidBody},
+		{name: "current_tenant_uuid", returns: "uuid", parallel: "SAFE", volatility: "STABLE", body: uuidBody},
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/tenancy-go/tenancy/isolation"
+	"github.com/tenancy-go/tenancy/isolation/postgres"
 	"github.com/tenancy-go/tenancy/tenant"
 )
 
@@ -25,6 +26,8 @@ type mode interface {
 	// enter returns the SQL that makes id the tenant of conn's session, to run
 	// right after the session was reset. id is valid.
 	enter(conn driver.Conn, id tenant.ID) (string, error)
+	// local returns what makes id the tenant of one transaction.
+	local(conn driver.Conn, id tenant.ID) postgres.Entry
 }
 
 // New returns a strategy whose statements run on connector's connections, which
