@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/tenancy-go/tenancy/isolation/internal/pghome"
 	"github.com/tenancy-go/tenancy/tenant"
 )
 
@@ -91,7 +92,7 @@ type Deviation struct {
 // Drift compares the schema of each home with the reference of its kind, several at
 // a time, and calls report for each that deviates, one at a time. It returns how many
 // homes it looked at. Tenants without a home are passed over.
-func (f *Fleet) Drift(ctx context.Context, tenants Tenants, report func(Deviation), references ...Snapshot) (int, error) {
+func (f *Fleet) Drift(ctx context.Context, tenants Tenants, report func(Deviation), references ...Snapshot) (homes int, err error) {
 	byKind := map[Kind]Snapshot{}
 	for _, s := range references {
 		byKind[s.Kind] = s
@@ -99,13 +100,15 @@ func (f *Fleet) Drift(ctx context.Context, tenants Tenants, report func(Deviatio
 	if len(byKind) == 0 {
 		return 0, errors.New("fleet: drift: want a reference; see Fleet.Snapshot")
 	}
+	var connections pghome.Connections
+	defer func() { err = errors.Join(err, connections.Close()) }()
+	ctx = connections.Keep(ctx)
 	// Every home is of interest, whatever the ledger says.
 	r := &run{Fleet: f, tenants: tenants}
 	var workers errgroup.Group
 	workers.SetLimit(f.workers)
 	var mu sync.Mutex
-	homes := 0
-	_, err := r.walk(ctx, func(j job) bool {
+	_, err = r.walk(ctx, func(j job) bool {
 		homes++
 		workers.Go(func() error {
 			if d := f.deviation(ctx, j, byKind); d.Err != nil || len(d.Differences) > 0 {

@@ -17,6 +17,8 @@ var (
 	ErrOutOfOrder = errors.New("fleet: a migration came too late")
 	// ErrQuarantined means that a home is left alone until Release.
 	ErrQuarantined = errors.New("fleet: home is quarantined")
+	// ErrBusy means that a home was not to be had in time, see HomeWait.
+	ErrBusy = errors.New("fleet: something else is at the home")
 	// ErrBehind means that a tenant's home is below the version that is needed.
 	ErrBehind = errors.New("fleet: tenant's home is not at the version that is needed")
 )

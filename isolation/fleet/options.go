@@ -20,6 +20,7 @@ type config struct {
 	longestWait      time.Duration
 	lockTimeout      time.Duration
 	statementTimeout time.Duration
+	homeWait         time.Duration
 	wait             bool
 	recheck          bool
 	acceptChanges    bool
@@ -37,6 +38,7 @@ func defaults() config {
 		longestWait:      10 * time.Second,
 		lockTimeout:      2 * time.Second,
 		statementTimeout: time.Minute,
+		homeWait:         time.Minute,
 		progress:         func(Event) {},
 	}
 }
@@ -106,6 +108,11 @@ func LockTimeout(d time.Duration) Option { return func(c *config) { c.lockTimeou
 // default is 1 minute.
 func StatementTimeout(d time.Duration) Option { return func(c *config) { c.statementTimeout = d } }
 
+// HomeWait bounds how long a run waits for a home that something else is at: an
+// archive, another migration, a server process whose runner was killed. After that
+// the home has failed, with [ErrBusy]. The default is 1 minute.
+func HomeWait(d time.Duration) Option { return func(c *config) { c.homeWait = d } }
+
 // Wait makes a run wait for another runner to end, instead of failing with
 // [ErrRunning].
 func Wait() Option { return func(c *config) { c.wait = true } }
@@ -140,6 +147,8 @@ func (c *config) validate(m *Migrations) error {
 		return errors.New("fleet: ErrorBudget, QuarantineAfter and Retries take no number below 0")
 	case c.firstWait <= 0 || c.longestWait < c.firstWait:
 		return fmt.Errorf("fleet: Retries: want a first wait above 0 and a longest that is no shorter, got %s and %s", c.firstWait, c.longestWait)
+	case c.homeWait <= 0:
+		return fmt.Errorf("fleet: HomeWait: want more than 0, got %s", c.homeWait)
 	case c.lockTimeout < 0 || c.statementTimeout < 0:
 		return errors.New("fleet: LockTimeout and StatementTimeout take no duration below 0")
 	case c.progress == nil:

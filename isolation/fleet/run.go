@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/tenancy-go/tenancy/isolation/internal/pghome"
 	"github.com/tenancy-go/tenancy/tenant"
 )
 
@@ -25,6 +26,9 @@ const batch = 500
 // else kept the run from going on; the report is what was done until then.
 func (f *Fleet) Run(ctx context.Context, tenants Tenants) (report Report, err error) {
 	r := &run{Fleet: f, tenants: tenants}
+	var connections pghome.Connections
+	defer func() { err = errors.Join(err, connections.Close()) }()
+	ctx = connections.Keep(ctx)
 	if err := r.plan(ctx); err != nil || r.total == 0 {
 		return r.skipped, err
 	}

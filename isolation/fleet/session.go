@@ -23,6 +23,7 @@ type session struct {
 	home             isolation.Home
 	lockTimeout      time.Duration
 	statementTimeout time.Duration
+	hasTable         bool // the version table is there
 }
 
 func newSession(conn *sql.Conn, home isolation.Home, c config) *session {
@@ -49,8 +50,7 @@ func (s *session) locked(ctx context.Context, work func() error) error {
 // that one was applied or rolled back; the last counts.
 func (s *session) applied(ctx context.Context) (map[int64]bool, error) {
 	applied := map[int64]bool{}
-	exists, err := s.hasVersions(ctx)
-	if err != nil || !exists {
+	if err := s.findVersions(ctx); err != nil || !s.hasTable {
 		return applied, err
 	}
 	rows, err := s.conn.QueryContext(ctx, "SELECT version_id, is_applied FROM "+s.home.Versions+" WHERE version_id > 0 ORDER BY id")
@@ -71,13 +71,12 @@ func (s *session) applied(ctx context.Context) (map[int64]bool, error) {
 	return applied, rows.Err()
 }
 
-func (s *session) hasVersions(ctx context.Context) (exists bool, err error) {
+func (s *session) findVersions(ctx context.Context) error {
 	query := "SELECT pg_catalog.to_regclass($1) IS NOT NULL"
 	if s.isSQLite() {
 		query = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?)"
 	}
-	err = s.conn.QueryRowContext(ctx, query, s.home.Versions).Scan(&exists)
-	return exists, err
+	return s.conn.QueryRowContext(ctx, query, s.home.Versions).Scan(&s.hasTable)
 }
 
 // The version tables as goose makes them.
@@ -99,19 +98,16 @@ const (
 // ensureVersions makes the version table, and keeps it from the tenant, who must not
 // make migrations run again.
 func (s *session) ensureVersions(ctx context.Context) error {
-	exists, err := s.hasVersions(ctx)
-	if err != nil || exists {
-		return err
+	if s.hasTable {
+		return nil
 	}
 	create := versionsPostgres
 	if s.isSQLite() {
 		create = versionsSQLite
 	}
-	return s.inTx(ctx, func() error {
+	insert := "INSERT INTO " + s.home.Versions + " (version_id, is_applied) VALUES (0, true)"
+	err := s.inTx(ctx, insert, func() error {
 		if err := s.exec(ctx, fmt.Sprintf(create, s.home.Versions)); err != nil {
-			return err
-		}
-		if err := s.exec(ctx, "INSERT INTO "+s.home.Versions+" (version_id, is_applied) VALUES (0, true)"); err != nil {
 			return err
 		}
 		if s.isSQLite() {
@@ -119,6 +115,10 @@ func (s *session) ensureVersions(ctx context.Context) error {
 		}
 		return s.keepVersions(ctx)
 	})
+	if err == nil {
+		s.hasTable = true
+	}
+	return err
 }
 
 // keepVersions takes from everyone but the owner what default privileges gave.
@@ -140,19 +140,16 @@ func (s *session) keepVersions(ctx context.Context) error {
 
 // apply applies a migration and records it, both or neither.
 func (s *session) apply(ctx context.Context, t tenant.Tenant, step step) error {
-	return s.inTx(ctx, func() error {
+	return s.inTx(ctx, s.record(step.version), func() error {
 		if step.function != nil {
-			if err := s.call(ctx, t, step.function); err != nil {
-				return err
-			}
-			return s.insertVersion(ctx, step.version)
+			return s.call(ctx, t, step.function)
 		}
 		for i, statement := range step.statements {
 			if err := s.exec(ctx, statement); err != nil {
 				return fmt.Errorf("statement %d of %d (nothing of the file stays): %w", i+1, len(step.statements), err)
 			}
 		}
-		return s.insertVersion(ctx, step.version)
+		return nil
 	})
 }
 
@@ -171,13 +168,14 @@ func (s *session) call(ctx context.Context, t tenant.Tenant, f *Function) (err e
 	return f.Up(ctx, s.conn, s.home)
 }
 
-func (s *session) insertVersion(ctx context.Context, version int64) error {
-	return s.run(ctx, fmt.Sprintf("INSERT INTO %s (version_id, is_applied) VALUES (%d, true)", s.home.Versions, version))
+// record returns the statement that records a version.
+func (s *session) record(version int64) string {
+	return fmt.Sprintf("INSERT INTO %s (version_id, is_applied) VALUES (%d, true)", s.home.Versions, version)
 }
 
-// inTx runs work in a transaction with its timeouts. What ends it after an error is
-// the end of the connection at the latest.
-func (s *session) inTx(ctx context.Context, work func() error) error {
+// inTx runs work, and then the statement last, in a transaction with its timeouts.
+// What ends it after an error is the end of the connection at the latest.
+func (s *session) inTx(ctx context.Context, last string, work func() error) error {
 	begin := "BEGIN IMMEDIATE"
 	if !s.isSQLite() {
 		begin = fmt.Sprintf("BEGIN; SET LOCAL lock_timeout = %d; SET LOCAL statement_timeout = %d",
@@ -188,13 +186,25 @@ func (s *session) inTx(ctx context.Context, work func() error) error {
 	}
 	err := work()
 	if err == nil {
-		err = s.run(ctx, "COMMIT")
+		err = s.commit(ctx, last)
 	}
 	if err != nil {
 		// Fails if the database has rolled back already, or is gone.
 		_, _ = s.conn.ExecContext(context.WithoutCancel(ctx), "ROLLBACK")
 	}
 	return err
+}
+
+// commit runs the last statement and COMMIT: on PostgreSQL in one message, of which
+// an error ends the rest.
+func (s *session) commit(ctx context.Context, last string) error {
+	if !s.isSQLite() {
+		return s.run(ctx, last+"; COMMIT")
+	}
+	if err := s.run(ctx, last); err != nil {
+		return err
+	}
+	return s.run(ctx, "COMMIT")
 }
 
 // exec runs a statement of a migration. PostgreSQL ends it in time by itself.

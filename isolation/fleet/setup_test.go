@@ -49,14 +49,23 @@ type world struct {
 	admin, app *postgres.Connector
 	root       *sql.DB // the superuser's, in the homes' database
 	control    *sql.DB
+	controlURL string
 	ledger     *fleet.Ledger
+}
+
+// loginURL returns the URL of a login role for another process.
+func loginURL(t testing.TB, w *world) string {
+	t.Helper()
+	login := pgtest.Name(t, "app")
+	require.NoError(t, postgres.EnsureRole(t.Context(), w.root, login, "secret"))
+	return w.As(login, "secret")
 }
 
 func newWorld(t testing.TB) *world { return worldOn(t, pgtest.Open(t), pgtest.Open(t)) }
 
 func worldOn(t testing.TB, homes, control *pgtest.DB) *world {
 	t.Helper()
-	w := &world{DB: homes}
+	w := &world{DB: homes, controlURL: control.URL()}
 	w.admin = connector(t, homes.URL())
 	w.root = opened(t, w.admin)
 	login := pgtest.Name(t, "app")

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/tenancy-go/tenancy/isolation"
 	"github.com/tenancy-go/tenancy/tenant"
@@ -29,10 +30,7 @@ type visit struct {
 // may be a passing one; then it may be called again.
 func (f *Fleet) bring(ctx context.Context, t tenant.Tenant, v *visit) error {
 	for {
-		err := f.strategy.Administer(ctx, t, func(ctx context.Context, conn *sql.Conn, home isolation.Home) error {
-			return f.enter(ctx, t, conn, home, v)
-		})
-		if err != nil {
+		if err := f.visit(ctx, t, v); err != nil {
 			return err
 		}
 		if !v.again {
@@ -41,8 +39,29 @@ func (f *Fleet) bring(ctx context.Context, t tenant.Tenant, v *visit) error {
 	}
 }
 
-// enter migrates the home that conn leads to.
-func (f *Fleet) enter(ctx context.Context, t tenant.Tenant, conn *sql.Conn, home isolation.Home, v *visit) error {
+// visit does what can be done on one connection.
+func (f *Fleet) visit(ctx context.Context, t tenant.Tenant, v *visit) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	door := time.AfterFunc(f.homeWait, func() { cancel(ErrBusy) })
+	defer door.Stop()
+	err := f.strategy.Administer(ctx, t, func(ctx context.Context, conn *sql.Conn, home isolation.Home) error {
+		return f.enter(ctx, t, conn, home, v, func() error {
+			if !door.Stop() {
+				return ErrBusy
+			}
+			return nil
+		})
+	})
+	if err != nil && errors.Is(context.Cause(ctx), ErrBusy) {
+		return fmt.Errorf("%w for %s (see HomeWait): %w", ErrBusy, f.homeWait, err)
+	}
+	return err
+}
+
+// enter migrates the home that conn leads to. It calls inside once the home is its
+// own.
+func (f *Fleet) enter(ctx context.Context, t tenant.Tenant, conn *sql.Conn, home isolation.Home, v *visit, inside func() error) error {
 	first := v.home.Key == ""
 	if err := f.identify(ctx, t, home, v); err != nil {
 		return err
@@ -53,6 +72,9 @@ func (f *Fleet) enter(ctx context.Context, t tenant.Tenant, conn *sql.Conn, home
 	}
 	s := newSession(conn, home, f.config)
 	return s.locked(ctx, func() error {
+		if err := inside(); err != nil {
+			return err
+		}
 		applied, err := s.applied(ctx)
 		if err != nil {
 			return err
@@ -176,7 +198,7 @@ func (f *Fleet) applyLoose(ctx context.Context, s *session, v *visit, step step,
 			return err
 		}
 	}
-	if err := s.insertVersion(ctx, step.version); err != nil {
+	if err := s.run(ctx, s.record(step.version)); err != nil {
 		return err
 	}
 	return f.ledger.advance(context.WithoutCancel(ctx), v.home.Key, progress{})
