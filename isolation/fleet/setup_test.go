@@ -155,17 +155,24 @@ func four(t *testing.T, check func(t *testing.T, w *world, s strategy)) {
 	})
 	t.Run("sqlitefile", func(t *testing.T) {
 		t.Parallel()
-		w := &world{}
-		var err error
-		w.control, err = sql.Open("sqlite", "file:"+filepath.Join(t.TempDir(), "control.db")+"?_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)")
-		require.NoError(t, err)
-		t.Cleanup(func() { assert.NoError(t, w.control.Close()) })
-		w.ledger = ledgerOn(t, w.control, fleet.OnSQLite)
-		s, err := sqlitefile.New(filepath.Join(t.TempDir(), "homes"), sqlitefile.Migrations(sub(t, first, "sqlite")))
-		require.NoError(t, err)
-		t.Cleanup(func() { assert.NoError(t, s.Close()) })
+		w, s := newFiles(t, sub(t, first, "sqlite"))
 		check(t, w, s)
 	})
+}
+
+// newFiles returns a world without a server: what needs no PostgreSQL is tested here.
+func newFiles(t testing.TB, files fs.FS) (*world, *sqlitefile.Strategy) {
+	t.Helper()
+	w := &world{}
+	var err error
+	w.control, err = sql.Open("sqlite", "file:"+filepath.Join(t.TempDir(), "control.db")+sqliteDB)
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, w.control.Close()) })
+	w.ledger = ledgerOn(t, w.control, fleet.OnSQLite)
+	s, err := sqlitefile.New(filepath.Join(t.TempDir(), "homes"), sqlitefile.Migrations(files))
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, s.Close()) })
+	return w, s
 }
 
 func dropDatabases(t testing.TB, root *sql.DB, prefix string) {
