@@ -4,16 +4,12 @@ import (
 	"errors"
 	"testing"
 	"testing/fstest"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/tenancy-go/tenancy/isolation/fleet"
 )
-
-// quick keeps retries short.
-var quick = fleet.Retries(5, time.Millisecond, 20*time.Millisecond)
 
 func TestRunBringsAllStrategiesToTheLatest(t *testing.T) {
 	t.Parallel()
@@ -33,7 +29,7 @@ func TestRunBringsAllStrategiesToTheLatest(t *testing.T) {
 		if !shared {
 			assert.Equal(t, 1, report.Absent)
 		}
-		for _, one := range ts[:4] {
+		for _, one := range ts[:homes] {
 			assert.Equal(t, []string{"00001", "00002", "00003"}, logOf(t, s, one))
 		}
 

@@ -106,6 +106,15 @@ func (w *world) schemas(t testing.TB, files fs.FS) *schema.Strategy {
 	return s
 }
 
+// shared returns a strategy whose tenants share the tables of the first file.
+func (w *world) shared(t testing.TB) *row.Strategy {
+	t.Helper()
+	s, err := row.New(w.app, row.Admin(w.admin), row.Migrations(sub(t, files(1), "shared")))
+	require.NoError(t, err)
+	require.NoError(t, s.Prepare(t.Context()))
+	return s
+}
+
 // fleet returns the fleet of s's tenants, with files.
 func (w *world) fleet(t testing.TB, s isolation.Administrator, files fs.FS, opts ...fleet.Option) *fleet.Fleet {
 	t.Helper()
@@ -134,10 +143,7 @@ func four(t *testing.T, check func(t *testing.T, w *world, s strategy)) {
 	t.Run("row", func(t *testing.T) {
 		t.Parallel()
 		w := newWorld(t)
-		s, err := row.New(w.app, row.Admin(w.admin), row.Migrations(sub(t, first, "shared")))
-		require.NoError(t, err)
-		require.NoError(t, s.Prepare(t.Context()))
-		check(t, w, s)
+		check(t, w, w.shared(t))
 	})
 	t.Run("schema", func(t *testing.T) {
 		t.Parallel()
