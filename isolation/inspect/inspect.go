@@ -20,11 +20,8 @@ type DB interface {
 // transaction of a few statements. An error means that it could not look; what
 // it found is in the report.
 func Run(ctx context.Context, db DB, target Target, opts ...Option) (*Report, error) {
-	c := config{column: "tenant_id"}
-	for _, opt := range opts {
-		opt(&c)
-	}
-	if err := c.check(target); err != nil {
+	c, err := configure(target, opts)
+	if err != nil {
 		return nil, err
 	}
 	tx, err := db.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
@@ -32,14 +29,19 @@ func Run(ctx context.Context, db DB, target Target, opts ...Option) (*Report, er
 		return nil, fmt.Errorf("isolation/inspect: %w", err)
 	}
 	defer tx.Rollback() //nolint:errcheck // it only read
-	report, err := c.run(ctx, tx, target)
+	return c.run(ctx, tx, target)
+}
+
+// run does the work of Run.
+func (c *config) run(ctx context.Context, tx *sql.Tx, target Target) (*Report, error) {
+	report, err := c.report(ctx, tx, target)
 	if err != nil {
 		return nil, fmt.Errorf("isolation/inspect: %w", err)
 	}
 	return report, nil
 }
 
-func (c *config) run(ctx context.Context, tx *sql.Tx, target Target) (*Report, error) {
+func (c *config) report(ctx context.Context, tx *sql.Tx, target Target) (*Report, error) {
 	s, err := look(ctx, tx, target.roles)
 	if err != nil {
 		return nil, err
@@ -82,11 +84,18 @@ const sessionQuery = `SELECT current_database(), current_setting('server_version
 
 // Without anything but the catalog in the search_path, expressions and names
 // read the same everywhere.
-const enterCatalog = `SET LOCAL search_path = pg_catalog, pg_temp`
+//
+// JIT would compile each of the lints, which takes longer than running them.
+const (
+	enterCatalog = `SET LOCAL search_path = pg_catalog, pg_temp`
+	withoutJIT   = `SET LOCAL jit = off`
+)
 
 func look(ctx context.Context, tx *sql.Tx, roles []string) (session, error) {
-	if _, err := tx.ExecContext(ctx, enterCatalog); err != nil {
-		return session{}, err
+	for _, setting := range []string{enterCatalog, withoutJIT} {
+		if _, err := tx.ExecContext(ctx, setting); err != nil {
+			return session{}, err
+		}
 	}
 	var s session
 	var missing string

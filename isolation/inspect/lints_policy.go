@@ -83,7 +83,7 @@ WHERE f.prorettype NOT IN ('trigger'::regtype, 'event_trigger'::regtype, 'void':
     ELSE format('ALTER POLICY %I ON %s USING %s WITH CHECK %s;', p.polname, p.name, t.want, t.want) END FROM ten t WHERE t.oid = p.polrelid)
 FROM (SELECT * FROM pol UNION SELECT y.oid, y.polname, y.polrelid, t.name, y.polpermissive, y.polcmd, 2, 2, pg_get_expr(y.polqual, y.polrelid), pg_get_expr(y.polwithcheck, y.polrelid)
     FROM pg_policy y JOIN net ON net.oid = y.polrelid JOIN ten t ON t.oid = y.polrelid WHERE NOT y.polpermissive) p
-WHERE concat(p.qual, p.withcheck) ~ '[a-z0-9_"]\(' AND concat(p.qual, p.withcheck) !~ '\( *SELECT '`,
+WHERE p.qual ~ '[a-z0-9_"]\(' AND p.qual !~ '\( *SELECT ' OR p.withcheck ~ '[a-z0-9_"]\(' AND p.withcheck !~ '\( *SELECT '`,
 		},
 	}
 }

@@ -79,14 +79,14 @@ FROM cfg, (
 		{
 			ID: "default-privileges", Severity: Medium, kinds: rows, Title: "what is made later opens by itself",
 			Why: "A new table is granted before anybody puts it under policies. In between, and when that is forgotten, it is everyone's.",
-			query: `SELECT format('default privileges of %I', o.rolname) || coalesce(format(' in schema %I', n.nspname), ''),
+			query: `SELECT format('default privileges of %I', o.rolname) || CASE WHEN n.oid IS NULL THEN '' ELSE format(' in schema %I', n.nspname) END,
   format('%s on new %s to %s', string_agg(a.privilege_type, ', ' ORDER BY a.privilege_type), k.word, coalesce(quote_ident(g.rolname), 'PUBLIC')),
-  format('ALTER DEFAULT PRIVILEGES FOR ROLE %I%s REVOKE ALL ON %s FROM %s;', o.rolname, coalesce(format(' IN SCHEMA %I', n.nspname), ''), k.word, coalesce(quote_ident(g.rolname), 'PUBLIC'))
+  format('ALTER DEFAULT PRIVILEGES FOR ROLE %I%s REVOKE ALL ON %s FROM %s;', o.rolname, CASE WHEN n.oid IS NULL THEN '' ELSE format(' IN SCHEMA %I', n.nspname) END, k.word, coalesce(quote_ident(g.rolname), 'PUBLIC'))
 FROM pg_default_acl d JOIN pg_roles o ON o.oid = d.defaclrole LEFT JOIN pg_namespace n ON n.oid = d.defaclnamespace
 JOIN (VALUES ('r', 'TABLES', ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'REFERENCES', 'TRIGGER']), ('S', 'SEQUENCES', ARRAY['SELECT', 'UPDATE']), ('n', 'SCHEMAS', ARRAY['CREATE'])) AS k(type, word, privileges) ON k.type = d.defaclobjtype::text
 CROSS JOIN aclexplode(d.defaclacl) a LEFT JOIN pg_roles g ON g.oid = a.grantee
 WHERE (a.grantee = 0 OR a.grantee IN (SELECT oid FROM priv)) AND a.grantee <> d.defaclrole AND a.privilege_type = ANY (k.privileges)
-GROUP BY o.rolname, n.nspname, k.word, g.rolname`,
+GROUP BY o.rolname, n.oid, n.nspname, k.word, g.rolname`,
 		},
 	}
 }

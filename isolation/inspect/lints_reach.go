@@ -46,8 +46,10 @@ func reachLints() []Lint {
 		{
 			ID: "view-bypass", Severity: Critical, kinds: rows, Title: "a view reads tenant tables as someone who bypasses row security",
 			Why: "It shows all tenants' rows to whoever may read it.",
-			query: `SELECT v.name, format('its owner is %I', o.rolname), CASE WHEN cfg.version >= 150000 THEN format('ALTER VIEW %s SET (security_invoker = on);', v.name)
-  ELSE format('REVOKE ALL ON %s FROM PUBLIC, %s; -- or give it to an owner whom policies bind', v.name, cfg.who) END
+			query: `SELECT v.name, format('its owner is %I', o.rolname), CASE WHEN cfg.version >= 150000 AND NOT leads.stored
+  THEN (SELECT string_agg(format('ALTER VIEW %s SET (security_invoker = on);', u.name), ' ' ORDER BY u.name) FROM runs u
+    WHERE NOT u.invoker AND (u.oid = v.oid OR u.oid IN (SELECT rel FROM walk WHERE top = v.oid)))
+  ELSE format('REVOKE ALL ON %s FROM PUBLIC, %s; -- or give all views on the way to owners whom policies bind', v.name, cfg.who) END
 FROM runs v JOIN pg_roles o ON o.oid = v.relowner JOIN leads ON leads.oid = v.oid AND leads.free CROSS JOIN cfg WHERE v.relkind = 'v'`,
 		},
 		{

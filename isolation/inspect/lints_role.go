@@ -3,7 +3,7 @@ package inspect
 // leave is the remedy of what a role has through another one, or else another
 // remedy. h is a row of held.
 func leave(remedy string) string {
-	return `CASE WHEN h.self THEN ` + remedy + ` ELSE format('REVOKE %s FROM %I;', h.via, h.appname) END`
+	return `CASE WHEN h.self THEN ` + remedy + ` ELSE h.leave END`
 }
 
 // membership tells how a role comes to matter.
@@ -28,7 +28,7 @@ func predefined(names string) string {
 
 const (
 	serverRoles = `'pg_execute_server_program', 'pg_read_server_files', 'pg_write_server_files'`
-	dataRoles   = `'pg_read_all_data', 'pg_write_all_data', 'pg_maintain', 'pg_create_subscription', 'pg_database_owner'`
+	dataRoles   = `'pg_read_all_data', 'pg_write_all_data', 'pg_maintain', 'pg_create_subscription'`
 	watchRoles  = `'pg_monitor', 'pg_read_all_settings', 'pg_read_all_stats', 'pg_stat_scan_tables', 'pg_signal_backend', 'pg_checkpoint', 'pg_use_reserved_connections'`
 )
 
@@ -111,7 +111,7 @@ FROM held h JOIN (
 			ID: "role-owns-object", Severity: Medium, kinds: rows | schemas, Title: "a runtime role owns something",
 			Why: "Injected SQL changes what it owns, for whoever uses it next: a view or a function is a trap for other tenants' sessions.",
 			query: `SELECT pg_describe_object(d.classid, d.objid, d.objsubid), format('its owner is %I', h.rolname),
-  CASE WHEN h.self THEN format('REASSIGN OWNED BY %I TO CURRENT_USER;', h.rolname) ELSE format('REVOKE %s FROM %I;', h.via, h.appname) END
+  ` + leave(`format('REASSIGN OWNED BY %I TO CURRENT_USER;', h.rolname)`) + `
 FROM pg_shdepend d JOIN held h ON h.oid = d.refobjid AND NOT h.rolsuper JOIN pg_database b ON b.oid = d.dbid AND b.datname = current_database()
 WHERE d.refclassid = 'pg_authid'::regclass AND d.deptype = 'o' AND d.objsubid = 0
   AND d.classid NOT IN ('pg_default_acl'::regclass, 'pg_user_mapping'::regclass, 'pg_largeobject'::regclass) ` + notSaidElsewhere,

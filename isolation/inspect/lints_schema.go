@@ -108,15 +108,15 @@ FROM login l JOIN pg_auth_members m ON m.member = l.oid JOIN homes h ON h.role =
 		{
 			ID: "home-default-privileges", Severity: High, kinds: schemas, Title: "what is made later opens to others than its tenant",
 			Why: "The next migration makes tables that every tenant, or the wrong one, reaches.",
-			query: `SELECT format('default privileges of %I', o.rolname) || coalesce(format(' in schema %I', n.nspname), ''),
+			query: `SELECT format('default privileges of %I', o.rolname) || CASE WHEN n.oid IS NULL THEN '' ELSE format(' in schema %I', n.nspname) END,
   format('%s on new %s to %s', string_agg(a.privilege_type, ', ' ORDER BY a.privilege_type), k.word, coalesce(quote_ident(g.rolname), 'PUBLIC')),
-  format('ALTER DEFAULT PRIVILEGES FOR ROLE %I%s REVOKE ALL ON %s FROM %s;', o.rolname, coalesce(format(' IN SCHEMA %I', n.nspname), ''), k.word, coalesce(quote_ident(g.rolname), 'PUBLIC'))
+  format('ALTER DEFAULT PRIVILEGES FOR ROLE %I%s REVOKE ALL ON %s FROM %s;', o.rolname, CASE WHEN n.oid IS NULL THEN '' ELSE format(' IN SCHEMA %I', n.nspname) END, k.word, coalesce(quote_ident(g.rolname), 'PUBLIC'))
 FROM pg_default_acl d JOIN pg_roles o ON o.oid = d.defaclrole LEFT JOIN pg_namespace n ON n.oid = d.defaclnamespace
 JOIN (VALUES ('r', 'TABLES'), ('S', 'SEQUENCES'), ('n', 'SCHEMAS'), ('f', 'ROUTINES')) AS k(type, word) ON k.type = d.defaclobjtype::text
 CROSS JOIN aclexplode(d.defaclacl) a LEFT JOIN pg_roles g ON g.oid = a.grantee
 WHERE a.grantee <> d.defaclrole AND (a.grantee = 0 AND (k.type <> 'f' OR n.oid IS NOT NULL) OR a.grantee IN (SELECT oid FROM login)
   OR EXISTS (SELECT FROM homes h WHERE h.role = a.grantee AND h.schema IS DISTINCT FROM n.oid))
-GROUP BY o.rolname, n.nspname, k.word, g.rolname`,
+GROUP BY o.rolname, n.oid, n.nspname, k.word, g.rolname`,
 		},
 	}
 }

@@ -7,20 +7,19 @@ func serverLints() []Lint {
 			ID: "function-server", Severity: Critical, kinds: all, Title: "a runtime role may call functions that reach the server's files or its log",
 			Why: "PostgreSQL grants them to nobody but superusers and its own roles: they read files of other databases, write files, or decode all changes.",
 			query: `SELECT 'function ' || f.oid::regprocedure, '', format('REVOKE EXECUTE ON FUNCTION %s FROM PUBLIC, %s;', f.oid::regprocedure, cfg.who)
-FROM pg_proc f CROSS JOIN cfg WHERE f.proname IN ('pg_read_file', 'pg_read_binary_file', 'pg_stat_file', 'pg_ls_dir', 'pg_ls_logdir', 'pg_ls_waldir', 'pg_ls_tmpdir', 'pg_ls_archive_statusdir',
+FROM pg_proc f CROSS JOIN cfg WHERE f.proname IN ('pg_read_file', 'pg_read_binary_file', 'pg_stat_file', 'pg_ls_dir',
   'lo_import', 'lo_export', 'pg_file_write', 'pg_file_read', 'pg_file_rename', 'pg_file_unlink', 'pg_file_sync', 'pg_logdir_ls', 'pg_reload_conf', 'pg_rotate_logfile', 'pg_switch_wal',
-  'pg_promote', 'pg_create_restore_point', 'get_raw_page', 'pg_replication_origin_create', 'pg_stat_reset')
+  'pg_promote', 'pg_create_restore_point', 'pg_replication_origin_create', 'pg_stat_reset')
   AND (f.pronamespace = 'pg_catalog'::regnamespace OR f.oid IN (SELECT objid FROM ext WHERE classid = 'pg_proc'::regclass))
   AND EXISTS (SELECT FROM priv WHERE has_function_privilege(priv.oid, f.oid, 'EXECUTE'))`,
 		},
 		{
-			ID: "catalog-readable", Severity: Critical, kinds: all, Title: "a runtime role may read or change a private catalog",
-			Why: "They hold password hashes, stored credentials, large objects and samples of all tenants' values; who writes them is a superuser.",
+			ID: "catalog-readable", Severity: Critical, kinds: all, Title: "a runtime role may read a private catalog",
+			Why: "They hold password hashes, stored credentials, large objects and samples of all tenants' values.",
 			query: `SELECT format('%I.%I', 'pg_catalog', c.relname), '', format('REVOKE ALL ON pg_catalog.%I FROM PUBLIC, %s;', c.relname, cfg.who)
-FROM pg_class c CROSS JOIN cfg WHERE c.relnamespace = 'pg_catalog'::regnamespace AND (
-  c.relname IN ('pg_authid', 'pg_shadow', 'pg_statistic', 'pg_statistic_ext_data', 'pg_user_mapping', 'pg_largeobject', 'pg_hba_file_rules', 'pg_file_settings', 'pg_backend_memory_contexts', 'pg_shmem_allocations')
-    AND EXISTS (SELECT FROM priv WHERE has_any_column_privilege(priv.oid, c.oid, 'SELECT'))
-  OR c.relkind = 'r' AND EXISTS (SELECT FROM priv WHERE has_any_column_privilege(priv.oid, c.oid, 'INSERT,UPDATE') OR has_table_privilege(priv.oid, c.oid, 'DELETE,TRUNCATE')))`,
+FROM pg_class c CROSS JOIN cfg WHERE c.relnamespace = 'pg_catalog'::regnamespace
+  AND c.relname IN ('pg_authid', 'pg_shadow', 'pg_statistic', 'pg_statistic_ext_data', 'pg_user_mapping', 'pg_largeobject', 'pg_hba_file_rules', 'pg_file_settings')
+  AND EXISTS (SELECT FROM priv WHERE has_any_column_privilege(priv.oid, c.oid, 'SELECT'))`,
 		},
 		{
 			ID: "dblink", Severity: High, kinds: all, Title: "a runtime role may call dblink",

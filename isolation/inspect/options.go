@@ -124,6 +124,15 @@ func Suppress(list ...Suppression) Option {
 	}
 }
 
+// configure applies opts, and returns what is wrong with them.
+func configure(target Target, opts []Option) (*config, error) {
+	c := &config{column: "tenant_id"}
+	for _, opt := range opts {
+		opt(c)
+	}
+	return c, c.check(target)
+}
+
 func (c *config) check(target Target) error {
 	errs := c.errs
 	if target.kind == 0 {

@@ -18,8 +18,11 @@ const (
 // AND, OR and NOT into parentheses. column is the tenant column, quoted if need
 // be. What it does not understand is unbound.
 func bind(condition, column string) binding {
-	return binder{column: column}.bind(condition, maxDepth)
+	return binder{column: column}.bind(qualified.ReplaceAllString(condition, "="), maxDepth)
 }
+
+// qualified matches the = of a type that an extension brought, such as citext.
+var qualified = regexp.MustCompile(`OPERATOR\([a-z0-9_]+\.=\)`)
 
 // maxDepth bounds how deeply nested a condition is read.
 const maxDepth = 100

@@ -9,7 +9,6 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/lib/pq"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -36,6 +35,8 @@ type fixture struct {
 	admin *postgres.Connector
 	app   *postgres.Connector
 	role  string
+
+	target inspect.Target
 }
 
 func open(t testing.TB, db *pgtest.DB) *fixture {
@@ -127,6 +128,7 @@ func (b *rowsBase) clone(t *testing.T) *fixture {
 		GRANT USAGE ON SEQUENCE orders_n_seq TO $app;
 		CREATE ROLE $app_o NOLOGIN;
 		ALTER ROLE $app IN DATABASE $db SET search_path = app, public, pg_temp`, "$base", b.base.role))
+	f.target = inspect.Rows(f.role)
 	return f
 }
 
@@ -157,5 +159,3 @@ func (f *fixture) rows(t testing.TB, opts ...row.Option) *row.Strategy {
 	require.NoError(t, err)
 	return s
 }
-
-var _ = pq.QuoteIdentifier

@@ -18,18 +18,18 @@ const width = 100
 func (r *Report) WriteTable(w io.Writer) error {
 	t := table{w: bufio.NewWriter(w)}
 	for _, f := range r.Findings {
-		t.head(f)
+		t.head(f.Severity.String(), f.Lint, f.Object)
 		t.field("what", what(f))
 		t.field("why", f.Why)
 		t.remedy(f.Remedy)
 	}
 	for _, s := range r.Suppressed {
-		t.line("", fmt.Sprintf("%-9s %s  %s", "accepted", s.Lint, clean(s.Object)))
+		t.head("accepted", s.Lint, s.Object)
 		t.field("what", what(s.Finding))
 		t.field("reason", s.Reason)
 	}
 	for _, s := range r.Unused {
-		t.line("", fmt.Sprintf("%-9s %s  %s", "unused", s.Lint, clean(s.Object)))
+		t.head("unused", s.Lint, s.Object)
 		t.field("reason", s.Reason)
 	}
 	t.line("", r.Summary())
@@ -46,8 +46,8 @@ func what(f Finding) string {
 // table writes blocks of lines. Errors show when the buffer is flushed.
 type table struct{ w *bufio.Writer }
 
-func (t table) head(f Finding) {
-	t.line("", fmt.Sprintf("%-9s %s  %s", f.Severity, f.Lint, clean(f.Object)))
+func (t table) head(word, lint, object string) {
+	t.line(fmt.Sprintf("%-9s ", word), lint+": "+object)
 }
 
 // field writes a value beside its name, wrapped.

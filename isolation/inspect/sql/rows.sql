@@ -83,6 +83,8 @@ walk AS (
   FROM walk w JOIN runs v ON v.oid = w.rel JOIN edge e ON e.view = v.oid
 ),
 leads AS MATERIALIZED (
-  SELECT w.top AS oid, bool_or(w.free) AS free, bool_or(w.definer) AS definer FROM walk w
+  SELECT w.top AS oid, bool_or(w.free) AS free, bool_or(w.definer) AS definer,
+    bool_or(w.top IN (SELECT u.top FROM walk u JOIN runs m ON m.oid = u.rel AND m.relkind = 'm')) AS stored -- through a materialized view
+  FROM walk w
   WHERE w.rel IN (SELECT oid FROM ten) OR w.rel IN (SELECT oid FROM child) GROUP BY 1
 ),
