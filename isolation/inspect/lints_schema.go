@@ -30,7 +30,7 @@ WHERE split_part(r.privilege, ' ', 1) NOT IN ('USAGE', 'SELECT', 'INSERT', 'UPDA
 		{
 			ID: "home-public-right", Severity: High, kinds: schemas, Title: "PUBLIC has rights in a tenant's schema",
 			Why:   "Every other tenant's role has them as well.",
-			query: rightsOf("'PUBLIC'", `JOIN homes h ON h.schema = r.schema WHERE r.grantee = 0`),
+			query: rightsOf("concat('PUBLIC')", `JOIN homes h ON h.schema = r.schema WHERE r.grantee = 0`),
 		},
 		{
 			ID: "public-creates", Severity: High, kinds: schemas, Title: "PUBLIC may create things",
