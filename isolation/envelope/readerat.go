@@ -3,6 +3,7 @@ package envelope
 import (
 	"context"
 	"io"
+	"sync"
 )
 
 // ReaderAt returns a reader of any part of what [Keys.Writer] wrote, which takes up
@@ -34,13 +35,39 @@ type readerAt struct {
 	src    io.ReaderAt
 	chunks chunker // copied for each use
 	size   int64   // of all chunks with their tags
+
+	mu     sync.Mutex // guards the chunk that was opened last
+	recent []byte     // never changed, only replaced
+	number int64
 }
 
 // last returns the number of the last chunk.
 func (r *readerAt) last() int64 { return (max(r.size, 1) - 1) / boxSize }
 
-// chunk reads and opens a chunk.
+// chunk returns a chunk, which must not be changed. The last one is kept, since what
+// follows it is mostly asked for in small pieces.
 func (r *readerAt) chunk(number int64) ([]byte, error) {
+	r.mu.Lock()
+	recent := r.recent
+	if r.number != number {
+		recent = nil
+	}
+	r.mu.Unlock()
+	if recent != nil {
+		return recent, nil
+	}
+	plain, err := r.open(number)
+	if err != nil {
+		return nil, err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.recent, r.number = plain, number
+	return plain, nil
+}
+
+// open reads and opens a chunk.
+func (r *readerAt) open(number int64) ([]byte, error) {
 	box := make([]byte, min(boxSize, r.size-number*boxSize))
 	n, err := r.src.ReadAt(box, headSize+number*boxSize)
 	if n < len(box) {
