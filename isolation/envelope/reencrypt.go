@@ -10,7 +10,7 @@ import (
 
 // Reseal returns s as the newest version of the context's tenant's key seals it, and
 // whether that is another ciphertext: what to write back after a read, if rotation is
-// to be lazy.
+// to be lazy. What the newest version has sealed is returned unopened.
 func (k *Keys) Reseal(ctx context.Context, c Column, s Sealed) (Sealed, bool, error) {
 	current, err := k.Current(ctx, Fields)
 	if err != nil {
