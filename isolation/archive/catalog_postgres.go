@@ -238,7 +238,8 @@ func (d *pgDescriber) readSequences(ctx context.Context) error {
 		return err
 	}
 	for _, s := range d.sequences {
-		if err := d.conn.QueryRowContext(ctx, "SELECT last_value, is_called FROM "+s.ref).Scan(&s.last, &s.used); err != nil {
+		s.state = "SELECT last_value, is_called FROM " + s.ref
+		if err := d.conn.QueryRowContext(ctx, s.state).Scan(&s.last, &s.used); err != nil {
 			return err
 		}
 	}

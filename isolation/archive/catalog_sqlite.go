@@ -120,11 +120,9 @@ func (h *home) addSQLiteSequence(ctx context.Context, q queryer, t *table, defin
 		name: t.name + "." + t.key[0], table: t, column: t.key[0], ref: t.name, first: 1,
 		max: "SELECT max(" + quote(t.key[0]) + ") FROM " + t.ref,
 	}
+	s.state = "SELECT seq, 1 FROM sqlite_sequence WHERE name = " + literal(t.name)
 	h.sequences = append(h.sequences, s)
-	return each(ctx, q, `SELECT seq FROM sqlite_sequence WHERE name = ?`, []any{t.name}, func(scan func(...any) error) error {
-		s.used = true
-		return scan(&s.last)
-	})
+	return each(ctx, q, s.state, nil, func(scan func(...any) error) error { return scan(&s.last, &s.used) })
 }
 
 var _ queryer = (*sql.Tx)(nil)

@@ -124,4 +124,3 @@ func (a *Archiver) rounding(d dialect) dialect {
 	}
 	return d
 }
-

@@ -25,10 +25,10 @@ func Verify(ctx context.Context, r io.Reader, cipher Cipher) (Manifest, error) {
 // discard is a sink for those who only want to know whether an archive is whole.
 type discard struct{}
 
-func (discard) begin(context.Context, Manifest) error    { return nil }
+func (discard) begin(context.Context, Manifest) error   { return nil }
 func (discard) row(context.Context, int, []byte) error  { return nil }
 func (discard) link(context.Context, int, []byte) error { return nil }
-func (discard) end(context.Context, Manifest) error      { return nil }
+func (discard) end(context.Context, Manifest) error     { return nil }
 
 // feed reads an archive into a sink. The sink's end is called only if the whole
 // archive was as it should be.

@@ -65,6 +65,7 @@ type filler struct {
 	home     *home
 	dialect  dialect
 	config   restoreConfig
+	mode     loadMode
 	tx       *sql.Tx
 
 	manifest Manifest
@@ -72,7 +73,7 @@ type filler struct {
 	at       *filling // whose rows come
 	links    *filling
 	values   []value
-	row_     []byte
+	encoded  []byte
 }
 
 // filling is a table while it is filled.
@@ -88,6 +89,27 @@ type filling struct {
 }
 
 func (f *filler) begin(ctx context.Context, m Manifest) error {
+	if err := f.plan(m); err != nil {
+		return err
+	}
+	if err := f.clear(ctx); err != nil {
+		return err
+	}
+	return f.letWait(ctx)
+}
+
+// letWait lets deferrable references be checked at the end.
+func (f *filler) letWait(ctx context.Context) error {
+	s := f.dialect.deferred()
+	if s == "" || !slices.ContainsFunc(f.home.tables, func(t *table) bool { return len(t.late) > 0 }) {
+		return nil
+	}
+	_, err := f.tx.ExecContext(ctx, s)
+	return err
+}
+
+// plan finds a table for each of the archive's.
+func (f *filler) plan(m Manifest) error {
 	if m.Tenant != f.tenant.ID && !f.config.clone {
 		return fmt.Errorf("%w: the archive is of %s; use AsClone", ErrOtherTenant, m.Tenant)
 	}
@@ -102,17 +124,7 @@ func (f *filler) begin(ctx context.Context, m Manifest) error {
 		}
 		f.tables = append(f.tables, t)
 	}
-	if err := f.checkOrder(); err != nil {
-		return err
-	}
-	if err := f.clear(ctx); err != nil {
-		return err
-	}
-	if s := f.dialect.deferred(); s != "" && slices.ContainsFunc(f.home.tables, func(t *table) bool { return len(t.late) > 0 }) {
-		_, err := f.tx.ExecContext(ctx, s)
-		return err
-	}
-	return nil
+	return f.checkOrder()
 }
 
 // match finds the table of the home that is to take an archive's rows.
@@ -140,7 +152,7 @@ func (f *filler) match(entry Table) (*filling, error) {
 		}
 	}
 	in.read = f.dialect.kinds(in.cols, t)
-	in.rows = f.dialect.loader(f.tx, t, in.cols, has, insertRows, string(f.tenant.ID))
+	in.rows = f.dialect.loader(f.tx, t, in.cols, has, f.mode, string(f.tenant.ID))
 	return in, f.matchLinks(in)
 }
 
@@ -262,16 +274,32 @@ func (f *filler) row(ctx context.Context, i int, row []byte) (err error) {
 	if err != nil {
 		return err
 	}
-	f.row_ = f.row_[:0]
+	f.encoded = f.encoded[:0]
 	for i, v := range expected {
 		if n := slices.Index(t.blank, i); n >= 0 {
 			if v, err = f.expect(t, i, links[n]); err != nil {
 				return err
 			}
 		}
-		f.row_ = appendValue(f.row_, v)
+		f.encoded = appendValue(f.encoded, v)
 	}
-	t.expected.add(f.row_)
+	t.expected.add(f.encoded)
+	return nil
+}
+
+// tally counts a row of the archive as it will be read back.
+func (f *filler) tally(t *filling, row []byte) (err error) {
+	if f.values, _, err = cutRow(f.values[:0], row, len(t.cols)); err != nil {
+		return err
+	}
+	f.encoded = f.encoded[:0]
+	for i, v := range f.values {
+		if v, err = f.expect(t, i, v); err != nil {
+			return err
+		}
+		f.encoded = appendValue(f.encoded, v)
+	}
+	t.expected.add(f.encoded)
 	return nil
 }
 
@@ -311,6 +339,17 @@ func (f *filler) link(ctx context.Context, i int, row []byte) (err error) {
 
 // end writes what is left, reads all rows back, and sets the sequences.
 func (f *filler) end(ctx context.Context, m Manifest) error {
+	if err := f.flush(ctx); err != nil {
+		return err
+	}
+	if err := f.readAllBack(ctx); err != nil {
+		return err
+	}
+	return f.archiver.setSequences(ctx, f.tenant, f.tx, f.dialect, f.home, m.Sequences)
+}
+
+// flush writes what is left.
+func (f *filler) flush(ctx context.Context) error {
 	for _, t := range f.tables {
 		if err := t.rows.flush(ctx); err != nil {
 			return err
@@ -323,12 +362,17 @@ func (f *filler) end(ctx context.Context, m Manifest) error {
 			}
 		}
 	}
+	f.at, f.links = nil, nil
+	return nil
+}
+
+func (f *filler) readAllBack(ctx context.Context) error {
 	for _, t := range f.tables {
 		if err := f.readBack(ctx, t); err != nil {
 			return err
 		}
 	}
-	return f.archiver.setSequences(ctx, f.tenant, f.tx, f.dialect, f.home, m.Sequences)
+	return nil
 }
 
 // readBack compares what the table has with what it was given.
@@ -349,4 +393,3 @@ func (f *filler) readBack(ctx context.Context, t *filling) error {
 }
 
 var _ sink = (*filler)(nil)
-

@@ -3,6 +3,7 @@ package archive
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -104,4 +105,14 @@ func (h *home) match(archived []Sequence) (map[*sequence]Sequence, error) {
 		}
 	}
 	return found, nil
+}
+
+// now returns how far s has counted.
+func (s *sequence) now(ctx context.Context, conn *sql.Conn) (Sequence, error) {
+	now := Sequence{Name: s.name}
+	err := conn.QueryRowContext(ctx, s.state).Scan(&now.Last, &now.Used)
+	if errors.Is(err, sql.ErrNoRows) { // SQLite has no entry for a table without rows
+		err = nil
+	}
+	return now, err
 }

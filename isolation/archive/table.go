@@ -56,6 +56,7 @@ type sequence struct {
 	table  *table // whose column it fills; nil if it is nobody's
 	column string
 	ref    string
+	state  string // the query for last and used
 	max    string // the query for the largest value of its column; "" if it is nobody's
 	last   int64  // handed out last
 	first  int64  // handed out by a new one
