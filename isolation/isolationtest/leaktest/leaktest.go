@@ -76,7 +76,10 @@ func (k *kit) problem(format string, args ...any) { k.collected.problem(format, 
 
 func (k *kit) run(ctx context.Context) error {
 	if k.app.DB != nil {
-		k.sqlite = speaksSQLite(k.actors[0].in(ctx), k.app.DB)
+		var err error
+		if k.sqlite, err = speaksSQLite(k.actors[0].in(ctx), k.app.DB); err != nil {
+			return err
+		}
 	}
 	for _, t := range k.actors {
 		if err := k.plant(ctx, t); err != nil {

@@ -16,6 +16,9 @@ type actor struct {
 	Tenant
 	index int
 
+	tables []string // that it can read
+	looked snapshot // what was looked at already
+
 	mu      sync.Mutex
 	vars    map[string]string // for all scenarios
 	session map[string]string // cookies of the login
@@ -23,7 +26,7 @@ type actor struct {
 }
 
 func newActor(index int, t Tenant) *actor {
-	a := &actor{Tenant: t, index: index, vars: map[string]string{"tenant": t.ID.String()}, session: map[string]string{}, owned: map[string]bool{}}
+	a := &actor{Tenant: t, index: index, looked: snapshot{}, vars: map[string]string{"tenant": t.ID.String()}, session: map[string]string{}, owned: map[string]bool{}}
 	for name, value := range t.Vars {
 		a.set(name, value)
 	}

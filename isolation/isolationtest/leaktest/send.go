@@ -55,9 +55,9 @@ func (r Request) toHTTP(ctx context.Context) (*http.Request, error) {
 	if err != nil {
 		return nil, fmt.Errorf("leaktest: %s %s: %w", r.Method, r.Target, err)
 	}
-	req, err := http.NewRequestWithContext(ctx, r.Method, "http://"+r.Host, bytes.NewReader(r.Body))
+	req, err := http.NewRequestWithContext(ctx, r.Method, "http://example.com", bytes.NewReader(r.Body))
 	if err != nil {
-		return nil, fmt.Errorf("leaktest: %s: %w", r.Host, err)
+		return nil, fmt.Errorf("leaktest: %s: %w", r.Method, err)
 	}
 	req.URL, req.RequestURI, req.Host = u, r.Target, r.Host
 	req.Header = r.Header.Clone()

@@ -82,20 +82,52 @@ func unzip(data []byte) []view {
 	return all
 }
 
-// packedRun is base64 of something that begins as gzip, zip or zlib data does.
-var packedRun = regexp.MustCompile(`(?:H4sI|UEsD|eJ|eA|eN)[A-Za-z0-9+/_-]{20,}`)
+// packedBegins are what base64 of gzip, zip and zlib data begins with.
+var packedBegins = [][]byte{[]byte("H4sI"), []byte("UEsD"), []byte("eJ"), []byte("eA"), []byte("eN")}
 
+// shortestPacked is less than base64 of any compressed canary takes.
+const shortestPacked = 24
+
+// inRuns returns what is compressed in runs of base64.
 func inRuns(data []byte) []view {
 	var all []view
-	for _, run := range packedRun.FindAll(data, -1) {
-		text := strings.NewReplacer("-", "+", "_", "/").Replace(string(run))
-		decoded := make([]byte, len(text))
-		n, _ := base64.RawStdEncoding.Decode(decoded, []byte(text)) // what it could decode
-		for _, inner := range unpack(decoded[:n]) {
-			all = append(all, view{join("base64", inner.form), inner.data})
+	for _, begin := range packedBegins {
+		for at := 0; ; {
+			i := bytes.Index(data[at:], begin)
+			if i < 0 {
+				break
+			}
+			at += i
+			run := base64Run(data[at:])
+			if at++; len(run) < shortestPacked {
+				continue
+			}
+			for _, inner := range unpack(run.decode()) {
+				all = append(all, view{join("base64", inner.form), inner.data})
+			}
 		}
 	}
 	return all
+}
+
+type letters []byte
+
+// base64Run returns the letters of base64 that data begins with.
+func base64Run(data []byte) letters {
+	for i, c := range data {
+		if (c < '0' || c > '9') && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && !bytes.ContainsRune([]byte("+/-_"), rune(c)) {
+			return data[:i]
+		}
+	}
+	return data
+}
+
+// decode returns what the letters stand for in either alphabet, as far as it goes.
+func (l letters) decode() []byte {
+	text := strings.NewReplacer("-", "+", "_", "/").Replace(string(l))
+	decoded := make([]byte, len(text))
+	n, _ := base64.RawStdEncoding.Decode(decoded, []byte(text)) // what it could decode
+	return decoded[:n]
 }
 
 // unescape returns data without escapes of URLs, HTML and JSON, and without line breaks.
