@@ -63,12 +63,7 @@ func TestFleetAtSize(t *testing.T) {
 
 	far, err := postgres.NewConnector(w.URL(), postgres.Dial(delayed))
 	require.NoError(t, err)
-	control, err := postgres.NewConnector(w.controlURL, postgres.Dial(delayed))
-	require.NoError(t, err)
-	counter := &counting{Connector: control}
-	db := sql.OpenDB(counter)
-	defer db.Close()
-	ledger := ledgerOn(t, db, fleet.OnPostgres)
+	counter, ledger := w.counted(t, postgres.Dial(delayed))
 	s, err := schema.New(w.app, schema.Admin(far))
 	require.NoError(t, err)
 	migrations := load(t, tenTables(2))
@@ -154,6 +149,17 @@ func (c *farConn) Read(b []byte) (int, error) {
 		<-time.After(distance)
 	}
 	return c.Conn.Read(b)
+}
+
+// counted returns a ledger in w's control database, with a counter of its statements.
+func (w *world) counted(t testing.TB, opts ...postgres.Option) (*counting, *fleet.Ledger) {
+	t.Helper()
+	control, err := postgres.NewConnector(w.controlURL, opts...)
+	require.NoError(t, err)
+	counter := &counting{Connector: control}
+	db := sql.OpenDB(counter)
+	t.Cleanup(func() { assert.NoError(t, db.Close()) })
+	return counter, ledgerOn(t, db, fleet.OnPostgres)
 }
 
 // counting is a connector that counts the statements of its connections.
