@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -124,5 +125,15 @@ func TestEachLintHasAHole(t *testing.T) {
 	planted = append(planted, "database-missing") // by hand
 	for _, l := range inspect.Lints() {
 		assert.Contains(t, planted, l.ID)
+	}
+}
+
+func TestHowToListsEachLint(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../../docs/howto/audit-a-database.md")
+	require.NoError(t, err)
+	for _, l := range inspect.Lints() {
+		assert.Contains(t, string(page), "\n| `"+l.ID+"` | "+l.Severity.String()+" | ")
+		assert.Contains(t, string(page), " | "+l.Title+" |\n", l.ID)
 	}
 }
