@@ -92,7 +92,7 @@ FROM (SELECT DISTINCT owner FROM homes) h JOIN pg_roles r ON r.oid = h.owner WHE
 			ID: "login-member", Severity: High, kinds: schemas, Title: "a login role is a member of a role that is no tenant's",
 			Why: "A tenant's statement can take that role on, with all it may.",
 			query: `SELECT 'role ' || quote_ident(l.rolname), format('it is a member of %I', g.rolname), format('REVOKE %I FROM %I;', g.rolname, l.rolname)
-FROM login l JOIN pg_auth_members m ON m.member = l.oid JOIN pg_roles g ON g.oid = m.roleid WHERE m.roleid NOT IN (SELECT role FROM homes)`,
+FROM login l JOIN pg_auth_members m ON m.member = l.oid JOIN pg_roles g ON g.oid = m.roleid WHERE g.rolname NOT IN (SELECT role FROM given)`,
 		},
 		{
 			ID: "login-takes-home", Severity: High, kinds: schemas, Title: "a login role can take on a tenant's role, though tenants log in by themselves",
