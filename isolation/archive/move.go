@@ -132,7 +132,11 @@ func (m *Mover) Resume(ctx context.Context, t tenant.Tenant) (Record, error) {
 // RollBack gives a tenant's move up: the tenant writes where it was, and the copy is
 // removed. Past the change of its place the error wraps [ErrFlipped].
 func (m *Mover) RollBack(ctx context.Context, t tenant.Tenant) (Record, error) {
-	return m.take(ctx, t, (*moving).back)
+	r, err := m.take(ctx, t, (*moving).back)
+	if err == nil && r.Step == Done {
+		err = fmt.Errorf("%w: tenant %s lives in %s", ErrFlipped, t.ID, r.To)
+	}
+	return r, err
 }
 
 // Finish removes the old home of a tenant that has moved, if its grace is over; else

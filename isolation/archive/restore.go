@@ -345,7 +345,7 @@ func (f *filler) end(ctx context.Context, m Manifest) error {
 	if err := f.readAllBack(ctx); err != nil {
 		return err
 	}
-	return f.archiver.setSequences(ctx, f.tenant, f.tx, f.dialect, f.home, m.Sequences)
+	return setSequences(ctx, f.tx, f.dialect, f.home, m.Sequences, f.archiver.owner(f.tenant))
 }
 
 // flush writes what is left.

@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"fmt"
 	"io/fs"
-	"os"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -21,8 +20,6 @@ import (
 	"github.com/tenancy-go/tenancy/isolation/schema"
 	"github.com/tenancy-go/tenancy/tenant"
 )
-
-func TestMain(m *testing.M) { os.Exit(pgtest.Run(m)) }
 
 var (
 	acme   = tenant.Tenant{ID: "acme"}
