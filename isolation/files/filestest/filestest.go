@@ -638,6 +638,7 @@ func checkArtefacts(ctx context.Context, s *suite) error {
 	err = inOrder(
 		func() error { return s.put(b, "secret/1", "of b") },
 		func() error { return s.Delete(a, "secret/0") },
+		func() error { return s.lists(b, "", 10, "secret/1") },
 		func() error { return s.holds(a, "secret/1", "of a") },
 		func() error { return s.holds(b, "secret/1", "of b") },
 		func() error { return s.Delete(b, "secret/1") },
