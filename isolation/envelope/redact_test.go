@@ -57,7 +57,7 @@ func TestSecretsAreNeverPrinted(t *testing.T) {
 			R *envelope.Keyring
 			K *envelope.Keys
 			P patient
-			x *envelope.Index
+			X *envelope.Index
 		}{ring, k, p, x},
 	} {
 		text := printed(t, v)
