@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -169,14 +170,13 @@ func TestRewrap(t *testing.T) {
 // fuse is a provider that stops working after so many calls.
 type fuse struct {
 	*envelope.Keyring
-	left int
+	left *atomic.Int64
 }
 
-func (f *fuse) Wrap(ctx context.Context, key []byte, b envelope.Binding) (envelope.Wrapped, error) {
-	if f.left == 0 {
+func (f fuse) Wrap(ctx context.Context, key []byte, b envelope.Binding) (envelope.Wrapped, error) {
+	if f.left.Add(-1) < 0 {
 		return envelope.Wrapped{}, errDown
 	}
-	f.left--
 	return f.Keyring.Wrap(ctx, key, b)
 }
 
@@ -191,7 +191,9 @@ func TestRewrapGoesOnWhereItStopped(t *testing.T) {
 	}
 	done := 0
 	for i := range 4 {
-		k := newKeys(t, &fuse{keyring(t, "b", "a"), 4 + i}, s)
+		left := new(atomic.Int64)
+		left.Store(int64(4 + i))
+		k := newKeys(t, fuse{keyring(t, "b", "a"), left}, s)
 		report, err := k.Rewrap(system(t), nil)
 		done += report.Rewrapped
 		if i < 3 {
@@ -259,11 +261,11 @@ func TestRewrapKeepsWhatItCannotOpenAgain(t *testing.T) {
 // reencrypting is a provider that never hands a key out to wrap it anew.
 type reencrypting struct {
 	*envelope.Keyring
-	calls int
+	calls atomic.Int64
 }
 
 func (p *reencrypting) Rewrap(ctx context.Context, w envelope.Wrapped, b envelope.Binding) (envelope.Wrapped, error) {
-	p.calls++
+	p.calls.Add(1)
 	key, err := p.Unwrap(ctx, w, b)
 	if err != nil {
 		return envelope.Wrapped{}, err
@@ -279,7 +281,7 @@ func TestRewrapLeavesItToTheProvider(t *testing.T) {
 	report, err := newKeys(t, p, s).Rewrap(system(t), nil)
 	require.NoError(t, err)
 	assert.Equal(t, 1, report.Rewrapped)
-	assert.Equal(t, 1, p.calls)
+	assert.EqualValues(t, 1, p.calls.Load())
 	requireOpens(t, newKeys(t, keyring(t, "b"), s), "acme", ssn, sealed, "secret")
 }
 
