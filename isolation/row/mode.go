@@ -78,6 +78,7 @@ func (c *config) mode() (m mode, keys *keyring, err error) {
 type relation struct {
 	name     string
 	sequence bool
+	unlogged bool   // a table that is worth nothing after a restart
 	columns  string // of a table
 }
 
@@ -95,5 +96,9 @@ func (r relation) sql() string {
 	if !r.sequence {
 		definition = " (" + r.columns + ")"
 	}
-	return fmt.Sprintf("CREATE %s IF NOT EXISTS tenancy.%s%s", r.kind(), r.name, definition)
+	unlogged := ""
+	if r.unlogged {
+		unlogged = "UNLOGGED "
+	}
+	return fmt.Sprintf("CREATE %s%s IF NOT EXISTS tenancy.%s%s", unlogged, r.kind(), r.name, definition)
 }
