@@ -107,7 +107,7 @@ func TestWhatHasNoTenant(t *testing.T) {
 		name     string
 		arena    arenaMode
 		hardened bool
-	}{{"portable", arenas()[1], false}, {"hardened", arenas()[3], true}} {
+	}{{"portable", arenas()[1], false}, {"hardened", arenas()[4], true}} {
 		t.Run(m.name, func(t *testing.T) {
 			t.Parallel()
 			a := newArena(t, m.arena.opts...)

@@ -453,6 +453,7 @@ func arenas() []arenaMode {
 		{name: "plain", plain: true},
 		{name: "sealed", opts: []row.Option{row.Sealed(key)}, sealed: true},
 		{name: "signed", opts: []row.Option{row.Signed(key)}},
+		{name: "signed, in transactions, hardened", opts: []row.Option{row.Signed(key), row.TransactionScoped(), row.Harden()}},
 		{name: "sealed, hardened", opts: []row.Option{row.Sealed(key), row.Harden()}, sealed: true},
 		{name: "signed, hardened", opts: []row.Option{row.Signed(key), row.Harden()}},
 	}

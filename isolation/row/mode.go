@@ -70,6 +70,9 @@ func (c *config) mode() (m mode, keys *keyring, err error) {
 		keys = newKeyring(c.choice.keys)
 		return signed{keys: keys, now: c.choice.now, life: c.choice.life}, keys, nil
 	default:
+		if c.scoped && c.harden {
+			return nil, nil, errors.New("isolation/row: Harden takes set_config away, which Plain needs to be TransactionScoped: use Signed")
+		}
 		return plain{}, nil, nil
 	}
 }

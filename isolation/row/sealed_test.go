@@ -100,6 +100,7 @@ func TestModesThatCannotBe(t *testing.T) {
 	for _, opts := range [][]row.Option{
 		{row.Sealed(row.Key{})}, {row.Sealed(k1, k2)}, {row.Sealed(k1), row.Signed(k1)}, {row.Plain(), row.Sealed(k1)},
 		{row.Sealed(k1), row.TransactionScoped()}, {row.Signed(k1), row.TokenLife(time.Second)}, {row.Clock(nil)},
+		{row.TransactionScoped(), row.Harden()},
 	} {
 		_, err := row.New(f.runtime, opts...)
 		require.Error(t, err)
