@@ -41,6 +41,9 @@ func TestNothingIsHeldOver(t *testing.T) {
 					require.ErrorContains(t, err, "permission denied for function set_config", tt.name)
 				}
 				c.confine(a.strategy, acme)
+				if tt.name == "channel" {
+					c.must(`SELECT 1`) // UNLISTEN holds from the end of a transaction, and there may be one for each statement
+				}
 				assert.False(t, leaks(c.all(tt.find)), tt.name)
 				if !c.conn.(driver.Validator).IsValid() {
 					c = newSession(t, a.strategy)
