@@ -162,11 +162,10 @@ func (e entry) usage(w io.Writer, fs *flag.FlagSet) {
 	fmt.Fprintf(w, "%s\n\nUsage: operator %s\n\n%s\n\nFlags:\n", e.summary, strings.TrimSpace(e.name+" [flags] "+e.args), strings.TrimSpace(e.help))
 	fs.VisitAll(func(f *flag.Flag) {
 		kind, text := flag.UnquoteUsage(f)
-		fmt.Fprintf(w, "  %-22s %s", strings.TrimSpace("-"+f.Name+" "+kind), text)
 		if f.DefValue != "" && f.DefValue != "false" && f.DefValue != "0" && f.DefValue != "0s" {
-			fmt.Fprintf(w, " (default %s)", f.DefValue)
+			text += fmt.Sprintf(" (default %s)", f.DefValue)
 		}
-		fmt.Fprintln(w)
+		fmt.Fprintf(w, "  %s\n%s", strings.TrimSpace("-"+f.Name+" "+kind), wrap(text, "      "))
 	})
 	fmt.Fprintf(w, "\n%s", exitCodes)
 }

@@ -137,16 +137,18 @@ type bar struct {
 
 	now, total int    // guarded by console.mu, as all below
 	note       string // what is under way
-	told       int    // tenths that were printed, where there is no terminal
+	told       time.Time
 	frame      int
 }
 
-// refresh is how often a bar is drawn anew.
-const refresh = 100 * time.Millisecond
+const (
+	refresh = 100 * time.Millisecond // how often a bar is drawn anew
+	pause   = 5 * time.Second        // between the lines of a bar where there is no terminal
+)
 
 // begin shows a bar until end.
 func (c *console) begin(name string, total int) *bar {
-	b := &bar{console: c, name: name, total: total, start: time.Now(), stop: make(chan struct{}), done: make(chan struct{})}
+	b := &bar{console: c, name: name, total: total, start: time.Now(), told: time.Now(), stop: make(chan struct{}), done: make(chan struct{})}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.bar = b
@@ -182,13 +184,15 @@ func (b *bar) set(now, total int, note string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.now, b.total, b.note = now, total, note
-	if b.width != nil || total == 0 {
+	if b.width != nil || time.Since(b.told) < pause {
 		return // a terminal is drawn anew soon
 	}
-	if tenths := now * 10 / total; tenths > b.told {
-		b.told = tenths
-		fmt.Fprintf(b.stderr, "%s: %d of %d (%d%%) after %s\n", b.name, now, total, now*100/total, clock(time.Since(b.start)))
+	b.told = time.Now()
+	if total == 0 {
+		fmt.Fprintf(b.stderr, "%s: %s\n", b.name, join(note, clock(time.Since(b.start))))
+		return
 	}
+	fmt.Fprintf(b.stderr, "%s: %d of %d (%d%%) after %s\n", b.name, now, total, now*100/total, clock(time.Since(b.start)))
 }
 
 // end takes the bar away.

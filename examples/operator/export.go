@@ -65,7 +65,7 @@ func tablesOf(m archive.Manifest) []archiveTable {
 func printTables(w io.Writer, tables []archiveTable) {
 	rows := make([][]string, 0, len(tables))
 	for _, t := range tables {
-		rows = append(rows, []string{t.Name, fmt.Sprint(t.Rows), cut(t.Hash, 16)})
+		rows = append(rows, []string{t.Name, fmt.Sprint(t.Rows), t.Hash[:min(16, len(t.Hash))]})
 	}
 	writeTable(w, []string{"TABLE", "ROWS", "HASH"}, rows)
 }

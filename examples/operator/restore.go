@@ -149,6 +149,9 @@ func (s *session) arrive(ctx context.Context, p *platform, t tenant.Tenant, in a
 		in.opts = append(in.opts, archive.Replace())
 	}
 	m, err := to.Restore(ctx, t, r, in.opts...)
+	if errors.Is(err, archive.ErrOccupied) {
+		err = fmt.Errorf("%s has rows already, which -replace deletes: %w", where(t.ID, c.Name), err)
+	}
 	if err != nil {
 		return restoreResult{}, err
 	}

@@ -22,9 +22,6 @@ func count[N int | int64](n N, noun string) string {
 	if n == 1 {
 		return "1 " + noun
 	}
-	if strings.HasSuffix(noun, "y") {
-		noun = strings.TrimSuffix(noun, "y") + "ie"
-	}
 	return fmt.Sprintf("%d %ss", n, noun)
 }
 
@@ -47,4 +44,18 @@ func orDash(text string) string {
 		return "-"
 	}
 	return text
+}
+
+// wrap breaks text into lines of 78 columns, each of which begins with indent.
+func wrap(text, indent string) string {
+	var b strings.Builder
+	line := indent
+	for word := range strings.FieldsSeq(text) {
+		if len(line)+len(word) > 78 && line != indent {
+			b.WriteString(strings.TrimRight(line, " ") + "\n")
+			line = indent
+		}
+		line += word + " "
+	}
+	return b.String() + strings.TrimRight(line, " ") + "\n"
 }
