@@ -136,7 +136,7 @@ type bar struct {
 	done  chan struct{}
 
 	now, total int    // guarded by console.mu, as all below
-	note       string // what is under way
+	about      string // what is under way
 	told       time.Time
 	frame      int
 }
@@ -183,7 +183,7 @@ func (b *bar) turn() {
 func (b *bar) set(now, total int, note string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.now, b.total, b.note = now, total, note
+	b.now, b.total, b.about = now, total, note
 	if b.width != nil || time.Since(b.told) < pause {
 		return // a terminal is drawn anew soon
 	}
@@ -193,6 +193,13 @@ func (b *bar) set(now, total int, note string) {
 		return
 	}
 	fmt.Fprintf(b.stderr, "%s: %d of %d (%d%%) after %s\n", b.name, now, total, now*100/total, clock(time.Since(b.start)))
+}
+
+// note says what is under way.
+func (b *bar) note(text string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.about = text
 }
 
 // end takes the bar away.
@@ -224,7 +231,7 @@ func (b *bar) draw() {
 //	⠹ copied  0:12
 func (b *bar) render(width int, took time.Duration) string {
 	if b.total == 0 {
-		return b.paint(cyan, spinner(b.frame)) + " " + cut(b.name+"  "+join(b.note, clock(took)), width-2)
+		return b.paint(cyan, spinner(b.frame)) + " " + cut(b.name+"  "+join(b.about, clock(took)), width-2)
 	}
 	figures := fmt.Sprintf(" %3d%%  %d/%d  %s", b.now*100/b.total, b.now, b.total, clock(took))
 	if left := remaining(b.now, b.total, took); left != "" {
@@ -233,8 +240,8 @@ func (b *bar) render(width int, took time.Duration) string {
 	room := width - utf8.RuneCountInString(b.name) - 1 - utf8.RuneCountInString(figures)
 	wide := min(30, max(5, room))
 	note := ""
-	if spare := room - wide - 2; spare >= 8 && b.note != "" {
-		note = "  " + cut(b.note, spare)
+	if spare := room - wide - 2; spare >= 8 && b.about != "" {
+		note = "  " + cut(b.about, spare)
 	}
 	full := b.now * wide / b.total
 	return b.paint(bold, b.name) + " " + b.paint(cyan, strings.Repeat("━", full)) + b.paint(dim, strings.Repeat("─", wide-full)) +

@@ -3,13 +3,13 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"os"
 
 	"github.com/tenancy-go/tenancy/isolation/fleet"
+	"github.com/tenancy-go/tenancy/isolation/route"
 	"github.com/tenancy-go/tenancy/tenant"
 )
 
@@ -17,9 +17,9 @@ func driftEntry() entry {
 	return entry{
 		name: "drift", summary: "Compare the schema of every home with a reference", new: func() command { return &driftCommand{} },
 		help: `Compares tables, columns, constraints, indexes, functions, policies, owners
-and grants. The reference of each kind of home is the first one that is found,
-or what -reference has; -save writes the references to a file, which may be
-kept beside the migrations. Ends with 3 if a home deviates.`,
+and grants. The reference of each cell is the home of its first tenant, or what
+-reference has; -save writes the references to a file, which may be kept beside
+the migrations. Ends with 3 if a home deviates.`,
 	}
 }
 
@@ -36,12 +36,12 @@ func (c *driftCommand) flags(fs *flag.FlagSet) {
 
 type driftResult struct {
 	Homes      int         `json:"homes"`
-	References []string    `json:"references"` // their kinds
 	Deviations []driftLine `json:"deviations"`
 }
 
 type driftLine struct {
-	Tenant      tenant.ID          `json:"tenant"`
+	Cell        string             `json:"cell"`
+	Tenant      tenant.ID          `json:"tenant"` // of a shared home, the one by whom it was found
 	Home        string             `json:"home"`
 	Error       string             `json:"error,omitempty"` // why it could not be looked at
 	Differences []fleet.Difference `json:"differences,omitempty"`
@@ -50,10 +50,10 @@ type driftLine struct {
 func (r driftResult) print(w io.Writer) {
 	for _, d := range r.Deviations {
 		if d.Error != "" {
-			fmt.Fprintf(w, "%s: %s\n", d.Tenant, d.Error)
+			fmt.Fprintf(w, "%s: %s\n", where(d.Tenant, d.Cell), d.Error)
 		}
 		for _, difference := range d.Differences {
-			fmt.Fprintf(w, "%s: %s\n", d.Tenant, difference)
+			fmt.Fprintf(w, "%s: %s\n", where(d.Tenant, d.Cell), difference)
 		}
 	}
 	fmt.Fprintf(w, "%s compared, ", count(r.Homes, "home"))
@@ -75,76 +75,103 @@ func (c *driftCommand) run(ctx context.Context, s *session, _ []string) (result,
 	if err != nil {
 		return nil, usagef("%v", err)
 	}
-	references, err := c.references(ctx, f, p)
+	references, err := c.read()
 	if err != nil {
 		return nil, err
 	}
-	r := driftResult{Deviations: []driftLine{}, References: []string{}}
-	for _, one := range references {
-		r.References = append(r.References, string(one.Kind))
-	}
-	r.Homes, err = f.Drift(ctx, p.all(ctx), func(d fleet.Deviation) {
-		line := driftLine{Tenant: d.Tenant, Home: d.Home, Differences: d.Differences}
-		if d.Err != nil {
-			line.Error = d.Err.Error()
-		}
-		r.Deviations = append(r.Deviations, line)
-	}, references...)
-	if err == nil && len(r.Deviations) > 0 {
-		err = fmt.Errorf("%w: %s", errFound, count(len(r.Deviations), "deviation"))
-	}
-	return r, err
-}
-
-// references returns a snapshot for each kind of home.
-func (c *driftCommand) references(ctx context.Context, f *fleet.Fleet, p *platform) (references []fleet.Snapshot, err error) {
-	if c.reference != "" {
-		text, err := os.ReadFile(c.reference)
-		if err != nil {
-			return nil, err
-		}
-		if err := json.Unmarshal(text, &references); err != nil {
-			return nil, usagef("%s: %v", c.reference, err)
-		}
-		return references, nil
-	}
-	if references, err = p.firsts(ctx, f); err != nil || c.save == "" {
-		return references, err
-	}
-	text, err := json.MarshalIndent(references, "", "  ")
-	if err != nil {
-		return nil, err
-	}
-	return references, replaceFile(c.save, func(file *os.File) error {
-		_, err := file.Write(append(text, '\n'))
-		return err
-	})
-}
-
-// firsts are snapshots of the first home of each cell's kind.
-func (p *platform) firsts(ctx context.Context, f *fleet.Fleet) ([]fleet.Snapshot, error) {
 	placed, err := p.placed(ctx)
 	if err != nil {
 		return nil, err
 	}
-	var references []fleet.Snapshot
-	cells, kinds := map[string]bool{}, map[fleet.Kind]bool{}
-	for t, err := range p.all(ctx) {
-		if err != nil {
-			return nil, err
-		}
-		cell := placed[t.ID].Cell
-		if cell == "" || cells[cell] {
-			continue
-		}
-		snapshot, err := f.Snapshot(ctx, t)
-		if err != nil {
-			return nil, errors.Join(fmt.Errorf("reference from tenant %s", t.ID), err)
-		}
-		if cells[cell] = true; !kinds[snapshot.Kind] {
-			kinds[snapshot.Kind] = true
-			references = append(references, snapshot)
+	r := driftResult{Deviations: []driftLine{}}
+	for i, cell := range p.cells {
+		b.set(i, len(p.cells), cell.Name)
+		if err := c.compare(ctx, f, cell.Name, p.in(ctx, cell.Name, placed), references, &r); err != nil {
+			return r, fmt.Errorf("cell %s: %w", cell.Name, err)
 		}
 	}
+	if err := c.write(references); err != nil {
+		return r, err
+	}
+	if len(r.Deviations) > 0 {
+		return r, fmt.Errorf("%w: %s", errFound, count(len(r.Deviations), "deviation"))
+	}
+	return r, nil
+}
+
+// compare compares the homes of a cell with its reference, which it adds if there is
+// none.
+func (c *driftCommand) compare(ctx context.Context, f *fleet.Fleet, cell string, tenants fleet.Tenants, references map[string]fleet.Snapshot, r *driftResult) error {
+	reference, ok := references[cell]
+	if !ok {
+		first, err := firstOf(tenants)
+		if first == nil || err != nil {
+			return err
+		}
+		if reference, err = f.Snapshot(ctx, *first); err != nil {
+			return fmt.Errorf("take tenant %s as the reference: %w", first.ID, err)
+		}
+		references[cell] = reference
+	}
+	n, err := f.Drift(ctx, tenants, func(d fleet.Deviation) {
+		line := driftLine{Cell: cell, Tenant: d.Tenant, Home: d.Home, Differences: d.Differences}
+		if d.Err != nil {
+			line.Error = d.Err.Error()
+		}
+		r.Deviations = append(r.Deviations, line)
+	}, reference)
+	r.Homes += n
+	return err
+}
+
+func firstOf(tenants fleet.Tenants) (*tenant.Tenant, error) {
+	for t, err := range tenants {
+		return &t, err
+	}
+	return nil, nil
+}
+
+// in are the tenants of a cell whose homes are made.
+func (p *platform) in(ctx context.Context, cell string, placed map[tenant.ID]route.Placement) fleet.Tenants {
+	return func(yield func(tenant.Tenant, error) bool) {
+		for t, err := range p.all(ctx) {
+			if err == nil && (placed[t.ID].Cell != cell || t.Status == tenant.StatusProvisioning) {
+				continue
+			}
+			if !yield(t, err) {
+				return
+			}
+		}
+	}
+}
+
+// read returns the references of the file, by cell.
+func (c *driftCommand) read() (map[string]fleet.Snapshot, error) {
+	references := map[string]fleet.Snapshot{}
+	if c.reference == "" {
+		return references, nil
+	}
+	text, err := os.ReadFile(c.reference)
+	if err != nil {
+		return nil, err
+	}
+	if err := json.Unmarshal(text, &references); err != nil {
+		return nil, usagef("%s: %v", c.reference, err)
+	}
 	return references, nil
+}
+
+// write keeps the references, if that is wanted.
+func (c *driftCommand) write(references map[string]fleet.Snapshot) error {
+	if c.save == "" {
+		return nil
+	}
+	text, err := json.MarshalIndent(references, "", "  ")
+	if err != nil {
+		return err
+	}
+	return replaceFile(c.save, func(file *os.File) error {
+		_, err := file.Write(append(text, '\n'))
+		return err
+	})
 }

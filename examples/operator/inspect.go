@@ -140,7 +140,7 @@ func (c *inspectCommand) look(ctx context.Context, b *bar, p *platform, cell *ce
 	}
 	// What leads out of a database is looked for in that database.
 	return found, p.livingIn(ctx, cell.Name, func(t tenant.Tenant) error {
-		b.line("  %s", where(t.ID, cell.Name))
+		b.note(string(t.ID))
 		return cell.strategy.Administer(ctx, t, func(ctx context.Context, conn *sql.Conn, _ isolation.Home) error {
 			report, err := inspect.Run(ctx, conn, target, opts...)
 			if err == nil && len(report.Findings) > 0 {
@@ -177,14 +177,11 @@ func (p *platform) livingIn(ctx context.Context, cell string, do func(tenant.Ten
 	if err != nil {
 		return err
 	}
-	for t, err := range p.all(ctx) {
+	for t, err := range p.in(ctx, cell, placed) {
+		if err == nil {
+			err = do(t)
+		}
 		if err != nil {
-			return err
-		}
-		if placed[t.ID].Cell != cell || t.Status == tenant.StatusProvisioning {
-			continue
-		}
-		if err := do(t); err != nil {
 			return fmt.Errorf("tenant %s: %w", t.ID, err)
 		}
 	}
