@@ -33,14 +33,18 @@ func (s *Strategy) PlaceSystem(context.Context) (isolation.Place, error) {
 	return isolation.Place{Key: "system " + key(s.system), Connector: s.system}, nil
 }
 
-// Confine clears conn's session and makes t its tenant, in one round trip; with
-// [TransactionScoped], in none, since that happens along with each statement.
+// Confine clears conn's session and makes t its tenant, in the flight of the next
+// statement, or in a round trip of its own where lib/pq has TLS to itself
+// ([postgres.Conn.Rides]). With [TransactionScoped], that happens with each statement.
 func (s *Strategy) Confine(ctx context.Context, conn driver.Conn, t tenant.Tenant) error {
 	if err := t.ID.Validate(); err != nil {
 		return err
 	}
 	if s.scoped {
 		return pgsession.Enter(conn, s.mode.local(conn, t.ID))
+	}
+	if rides(conn) {
+		return pgsession.Enter(conn, s.mode.ride(conn, t.ID))
 	}
 	return s.mode.enter(ctx, conn, t.ID)
 }
@@ -52,4 +56,10 @@ func (s *Strategy) RenewAfter() time.Duration {
 		return 0 // each transaction has a token of its own
 	}
 	return s.mode.renewAfter()
+}
+
+// rides reports whether conn takes a tenant along with a statement.
+func rides(conn driver.Conn) bool {
+	r, ok := conn.(interface{ Rides() bool })
+	return ok && r.Rides()
 }

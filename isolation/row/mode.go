@@ -24,6 +24,10 @@ type mode interface {
 	admit(ctx context.Context, conn driver.Conn) error
 	// enter clears conn's session and makes id its tenant. id is valid.
 	enter(ctx context.Context, conn driver.Conn, id tenant.ID) error
+	// ride is enter for the flight of the next statement. It leaves what the driver has
+	// prepared. Should the server evaluate it in another order than it is written, there
+	// is no tenant.
+	ride(conn driver.Conn, id tenant.ID) postgres.Entry
 	// local returns what makes id the tenant of one transaction.
 	local(conn driver.Conn, id tenant.ID) postgres.Entry
 	// renewAfter is how long a session may go on before it has to be entered again; 0

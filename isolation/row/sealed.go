@@ -17,6 +17,7 @@ import (
 	"github.com/lib/pq/pqerror"
 
 	"github.com/tenancy-go/tenancy/isolation"
+	"github.com/tenancy-go/tenancy/isolation/internal/pgsession"
 	"github.com/tenancy-go/tenancy/isolation/postgres"
 	"github.com/tenancy-go/tenancy/tenant"
 )
@@ -76,7 +77,7 @@ func (m *sealed) enter(ctx context.Context, conn driver.Conn, id tenant.ID) erro
 	if err := idle(conn); err != nil {
 		return err
 	}
-	err = call(ctx, conn, "confine", token)
+	err = confine(ctx, conn, token)
 	if pq.As(err, pqerror.InsufficientPrivilege) != nil {
 		return fmt.Errorf("isolation/row: %w: %w", driver.ErrBadConn, err)
 	}
@@ -84,6 +85,11 @@ func (m *sealed) enter(ctx context.Context, conn driver.Conn, id tenant.ID) erro
 		return fmt.Errorf("isolation/row: confine connection: %w", err)
 	}
 	return nil
+}
+
+// ride is enter, with a token for each flight.
+func (m *sealed) ride(conn driver.Conn, id tenant.ID) postgres.Entry {
+	return confining(func() (string, error) { return m.next(conn, id) })
 }
 
 // next returns a token that makes id the tenant of conn's session, once.
@@ -203,7 +209,7 @@ BEGIN` + verification("enter") + bound + `
   END IF;
 END`},
 		{name: "confine", args: "token text", returns: "void", volatility: "VOLATILE", parallel: "UNSAFE", body: `
-BEGIN` + clearing + `
+BEGIN` + pgsession.Clearing + `
   PERFORM tenancy.enter(token);
 END`},
 	}

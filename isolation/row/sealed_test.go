@@ -2,7 +2,6 @@ package row_test
 
 import (
 	"crypto/rand"
-	"database/sql/driver"
 	"fmt"
 	"strings"
 	"testing"
@@ -12,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tenancy-go/tenancy/isolation"
+	"github.com/tenancy-go/tenancy/isolation/postgres"
 	"github.com/tenancy-go/tenancy/isolation/row"
 	"github.com/tenancy-go/tenancy/tenant"
 )
@@ -132,9 +132,11 @@ func TestABrokenSealIsNeverMended(t *testing.T) {
 	c.must(`DISCARD SEQUENCES`)
 	require.ErrorContains(t, c.exec(`SELECT * FROM orders`), `currval of sequence "tenant" is not yet defined`)
 	for range 2 {
-		err := s.Confine(t.Context(), c.conn, globex)
-		require.ErrorIs(t, err, driver.ErrBadConn, "the pool takes another")
+		err := c.enter(s, globex)
 		require.ErrorContains(t, err, "seal of this session is broken")
+		var refused *postgres.EntryError
+		require.ErrorAs(t, err, &refused)
+		assert.True(t, refused.NotBegun(), "the pool takes another connection")
 	}
 	require.Error(t, c.exec(`SELECT * FROM orders`))
 }
@@ -146,7 +148,7 @@ func TestOtherConnectionsHaveNoSeal(t *testing.T) {
 	conn, err := f.runtime.Connect(t.Context())
 	require.NoError(t, err)
 	defer conn.Close()
-	require.ErrorContains(t, s.Confine(t.Context(), conn, acme), "not opened by the connector that Place returns")
+	require.ErrorContains(t, session{t, conn}.enter(s, acme), "not opened by the connector that Place returns")
 }
 
 // TestTokensExpire moves the application's clock.
@@ -160,7 +162,7 @@ func TestTokensExpire(t *testing.T) {
 		c := newSession(t, s)
 		c.confine(s, acme)
 		now = now.Add(-2 * time.Minute)
-		require.ErrorContains(t, s.Confine(t.Context(), c.conn, globex), "the token has expired")
+		require.ErrorContains(t, c.enter(s, globex), "the token has expired")
 		place, err := s.Place(t.Context(), acme)
 		require.NoError(t, err)
 		_, err = place.Connector.Connect(t.Context())

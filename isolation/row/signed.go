@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/tenancy-go/tenancy/isolation/internal/pgsession"
 	"github.com/tenancy-go/tenancy/isolation/postgres"
 	"github.com/tenancy-go/tenancy/tenant"
 )
@@ -36,10 +37,21 @@ func (m signed) enter(ctx context.Context, conn driver.Conn, id tenant.ID) error
 	if err := idle(conn); err != nil {
 		return err
 	}
-	if err := call(ctx, conn, "confine", m.token(id, c.BackendPID(), m.life)); err != nil {
+	if err := confine(ctx, conn, m.token(id, c.BackendPID(), m.life)); err != nil {
 		return fmt.Errorf("isolation/row: confine connection: %w", err)
 	}
 	return nil
+}
+
+// ride is enter, with a token for each flight.
+func (m signed) ride(conn driver.Conn, id tenant.ID) postgres.Entry {
+	return confining(func() (string, error) {
+		c, err := session(conn)
+		if err != nil {
+			return "", err
+		}
+		return m.token(id, c.BackendPID(), m.life), nil
+	})
 }
 
 // local sends a token with each transaction. It is for whatever session the pooler
@@ -94,7 +106,7 @@ BEGIN
   PERFORM set_config('tenancy.token', token, false);
 END`},
 		{name: "confine", args: "token text", returns: "void", volatility: "VOLATILE", parallel: "UNSAFE", body: `
-BEGIN` + clearing + `
+BEGIN` + pgsession.Clearing + `
   DISCARD SEQUENCES;
   PERFORM tenancy.keep(token);
 END`},

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/lib/pq"
+
 	"github.com/tenancy-go/tenancy/isolation/postgres"
 )
 
@@ -87,8 +89,25 @@ func session(conn driver.Conn) (*postgres.Conn, error) {
 	}}}
 }
 
-// clearing is the part of a function that leaves nothing on the session of the tenant
-// before, but for the sequences' last values.
-const clearing = `
-  PERFORM pg_catalog.pg_advisory_unlock_all();
-  EXECUTE 'SET SESSION AUTHORIZATION DEFAULT; RESET ALL; CLOSE ALL; DEALLOCATE ALL; UNLISTEN *; DISCARD TEMP';`
+// confine drops what is prepared and calls tenancy.confine, in one message. The token
+// stands in its text, which other sessions may see, but it is for this one alone.
+func confine(ctx context.Context, conn driver.Conn, token string) error {
+	execer, ok := conn.(driver.ExecerContext)
+	if !ok {
+		return fmt.Errorf("isolation/row: connection of type %T runs no statements", conn)
+	}
+	_, err := execer.ExecContext(ctx, "DEALLOCATE ALL; SELECT tenancy.confine("+pq.QuoteLiteral(token)+")", nil)
+	return err
+}
+
+// confining returns an entry that calls tenancy.confine with a token of its own each
+// time, since a session takes none twice.
+func confining(token func() (string, error)) postgres.Entry {
+	return postgres.Entry{Keep: true, Renew: func() ([]postgres.Statement, error) {
+		t, err := token()
+		if err != nil {
+			return nil, err
+		}
+		return []postgres.Statement{{Query: "SELECT tenancy.confine($1)", Args: []string{t}, Prepare: true}}, nil
+	}}
+}
