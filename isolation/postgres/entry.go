@@ -9,6 +9,9 @@ import (
 type Statement struct {
 	Query string
 	Args  []string
+	// Prepare keeps the statement prepared on the session, for its next use with other
+	// arguments. Only in an Entry that is not Local.
+	Prepare bool
 }
 
 // Entry gives a session to a tenant.
@@ -25,10 +28,13 @@ type Entry struct {
 	Renew func() ([]Statement, error)
 	// Failed, if it is not nil, is told why the entry failed.
 	Failed func(error)
-	// Keep means that the statements leave prepared statements alone. They are prepared
-	// themselves then. Not for poolers, which share sessions.
+	// Keep means that the statements leave prepared statements alone, so that those
+	// without a literal, which tell a tenant nothing about another, can serve the next.
 	Keep bool
 }
+
+// deallocate drops all prepared statements.
+const deallocate = "DEALLOCATE ALL"
 
 // EntryError says that a session could not be given to a tenant. Nothing of the
 // statement that was to follow has run.
@@ -50,7 +56,8 @@ func (e *EntryError) NotBegun() bool { return true }
 type entry struct {
 	Entry
 	pending bool              // still to be sent, or to be sent before every statement
-	known   map[string]string // names of prepared statements by text; nil unless kept
+	drop    bool              // all prepared statements first
+	known   map[string]string // names of the statements that are prepared, by text
 	last    int               // number of the last name
 }
 
@@ -58,19 +65,20 @@ func (e *entry) none() bool  { return !e.pending }
 func (e *entry) local() bool { return e.Local }
 
 // set makes next the entry. The server's knowledge of statements remains.
-func (e *entry) set(next Entry) {
-	e.Entry, e.pending = next, true
-	if !next.Keep {
-		e.known = nil
-	}
+func (e *entry) set(next Entry, drop bool) {
+	e.Entry, e.pending, e.drop = next, true, e.drop || drop
 }
 
 // statements returns what to send.
-func (e *entry) statements() ([]Statement, error) {
+func (e *entry) statements() (statements []Statement, err error) {
+	statements = e.Statements
 	if e.Renew != nil {
-		return e.Renew()
+		statements, err = e.Renew()
 	}
-	return e.Statements, nil
+	if e.drop {
+		statements = append([]Statement{{Query: deallocate}}, statements...)
+	}
+	return statements, err
 }
 
 // naming is a statement that the server is to know by name. Without a name it
@@ -79,7 +87,10 @@ type naming struct{ name, query string }
 
 // name returns how the server knows s, and whether it must be told first.
 func (e *entry) name(s Statement) (n naming, parse bool) {
-	if !e.Keep {
+	if s.Query == deallocate {
+		e.known = nil
+	}
+	if !s.Prepare || e.Local {
 		return naming{query: s.Query}, true
 	}
 	if name, ok := e.known[s.Query]; ok {
@@ -102,6 +113,7 @@ func (e *entry) parsed(n naming) {
 
 // done takes down that the entry holds.
 func (e *entry) done() {
+	e.drop = false
 	if !e.Local {
 		e.pending = false
 	}

@@ -3,6 +3,9 @@ package postgres
 import (
 	"encoding/binary"
 	"strings"
+
+	"github.com/lib/pq"
+	"github.com/lib/pq/pqerror"
 )
 
 // appendMessage appends a message of the frontend.
@@ -57,6 +60,37 @@ func answers(b []byte) int {
 // queryText returns the text of a Query message.
 func queryText(b []byte) string {
 	return strings.TrimSuffix(string(b[headerLen:]), "\x00")
+}
+
+// parseText returns the text of a Parse message.
+func parseText(b []byte) string {
+	_, rest, _ := strings.Cut(string(b[headerLen:messageSize(b)]), "\x00")
+	text, _, _ := strings.Cut(rest, "\x00")
+	return text
+}
+
+// parseError returns the error in the body of an ErrorResponse
+// (https://www.postgresql.org/docs/current/protocol-error-fields.html).
+func parseError(body []byte) error {
+	e := &pq.Error{}
+	for field := range strings.SplitSeq(string(body), "\x00") {
+		if field == "" {
+			continue
+		}
+		switch text := field[1:]; field[0] {
+		case 'S':
+			e.Severity = text
+		case 'C':
+			e.Code = pqerror.Code(text)
+		case 'M':
+			e.Message = text
+		case 'D':
+			e.Detail = text
+		case 'H':
+			e.Hint = text
+		}
+	}
+	return e
 }
 
 // isEmpty reports whether text is what lib/pq pings with, or less.

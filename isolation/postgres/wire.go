@@ -2,7 +2,10 @@ package postgres
 
 import (
 	"bufio"
+	"io"
 	"net"
+
+	"github.com/tenancy-go/tenancy/internal/sqlguard"
 )
 
 // Messages of the frontend and the backend, by their first byte
@@ -44,8 +47,10 @@ type wire struct {
 	riding bool     // an entry is in the transaction that is under way
 	void   bool     // that transaction has failed
 	failed bool     // the entry failed, not what came after it; until somebody asks
+	cause  error    // why, if lib/pq was not told
 
-	out []byte // reused between writes
+	early []byte // messages that came while nobody read, and are lib/pq's
+	out   []byte // reused between writes
 }
 
 // step is a part of the answers.
@@ -77,14 +82,28 @@ func (w *wire) Write(b []byte) (int, error) {
 	}
 	statements, err := w.entry.statements()
 	if err != nil {
+		w.failed, w.cause = true, err
 		return 0, err
 	}
+	if w.mustSettle(b) {
+		if err := w.settle(statements); err != nil {
+			return 0, err
+		}
+		w.asked += answers(b)
+		return w.Conn.Write(b)
+	}
+	w.begin()
 	w.compose(statements, b)
-	w.riding, w.void, w.failed = true, false, false
 	if _, err := w.Conn.Write(w.out); err != nil {
 		return 0, err
 	}
 	return len(b), nil
+}
+
+// begin makes ready for another flight with an entry.
+func (w *wire) begin() {
+	w.out, w.plan, w.names, w.rescue = w.out[:0], w.plan[:0], w.names[:0], false
+	w.riding, w.void, w.failed, w.cause = true, false, false, nil
 }
 
 // mayEnter reports whether an entry goes before b: b begins a statement, outside a
@@ -103,10 +122,77 @@ func (w *wire) mayEnter(b []byte) bool {
 	}
 }
 
+// mustSettle reports whether the entry has to hold before b is sent: it outlasts the
+// transaction, and what b says might end the transaction that both would share, as a
+// procedure does with ROLLBACK, and go on as the tenant before. A prepared statement
+// was looked at when it was prepared ([Conn.KeepsStatements]).
+func (w *wire) mustSettle(b []byte) bool {
+	if w.entry.local() {
+		return false
+	}
+	switch b[0] {
+	case msgParse:
+		return !sqlguard.IsPlain(parseText(b))
+	case msgQuery:
+		text := queryText(b)
+		return !isBegin(text) && !sqlguard.IsPlain(text)
+	default:
+		return false
+	}
+}
+
+// settle sends the entry by itself and waits until it holds.
+func (w *wire) settle(statements []Statement) error {
+	w.begin()
+	w.appendEntry(statements)
+	w.out = appendMessage(w.out, msgSync)
+	w.plan = append(w.plan, step{hideReady, 1})
+	w.asked++
+	if _, err := w.Conn.Write(w.out); err != nil {
+		return err
+	}
+	for w.asked > 0 {
+		if err := w.take(); err != nil {
+			return err
+		}
+	}
+	return w.cause
+}
+
+// take reads a message while lib/pq does not.
+func (w *wire) take() error {
+	header, err := w.in.Peek(headerLen)
+	if err != nil {
+		return err
+	}
+	kind, message := header[0], make([]byte, messageSize(header))
+	var show bool
+	switch kind {
+	case msgReady:
+		_, err = w.ready()
+	case msgError:
+		err = w.fail()
+	default:
+		show = w.answer(kind)
+	}
+	if err != nil {
+		return err
+	}
+	if _, err := io.ReadFull(w.in, message); err != nil {
+		return err
+	}
+	if kind == msgError {
+		w.cause = parseError(message[headerLen:])
+	}
+	if show {
+		w.early = append(w.early, message...)
+	}
+	return nil
+}
+
 // compose puts the statements and b into w.out, and the answers to expect into
 // w.plan.
 func (w *wire) compose(statements []Statement, b []byte) {
-	w.out, w.plan, w.names, w.rescue = w.out[:0], w.plan[:0], w.names[:0], false
 	begin := b[0] == msgQuery && isBegin(queryText(b))
 	if begin && w.entry.local() {
 		// The entry lasts as long as the transaction, so it comes after BEGIN; and in the
@@ -146,7 +232,8 @@ func (w *wire) appendEntry(statements []Statement) {
 // Read returns what the server sent, without the answers to entries. It never waits
 // when it has something to return.
 func (w *wire) Read(b []byte) (int, error) {
-	n := 0
+	n := copy(b, w.early)
+	w.early = w.early[n:]
 	for n < len(b) {
 		if w.left == 0 {
 			if n > 0 && w.in.Buffered() < readyLen {
@@ -267,7 +354,7 @@ func (w *wire) ready() (show bool, err error) {
 	w.asked = max(w.asked-1, 0)
 	if w.riding {
 		w.riding = false
-		if !w.void {
+		if !w.void && w.status == txIdle { // what is in a transaction still may be undone
 			w.entry.done()
 		}
 	}
@@ -279,9 +366,18 @@ func (w *wire) ready() (show bool, err error) {
 	return true, nil
 }
 
-// entryFailed reports, once, whether the last error was the entry's.
-func (w *wire) entryFailed() bool {
-	failed := w.failed
-	w.failed = false
-	return failed
+// entryFailure returns, once, why the entry failed, if the last error, which lib/pq
+// reported as err, was the entry's.
+func (w *wire) entryFailure(err error) error {
+	if !w.failed {
+		return nil
+	}
+	if w.cause != nil {
+		err = w.cause
+	}
+	w.failed, w.cause = false, nil
+	return err
 }
+
+// idle reports whether the session is in no transaction and has answered everything.
+func (w *wire) idle() bool { return w.started && w.asked == 0 && w.status == txIdle }
