@@ -5,6 +5,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"reflect"
 	"time"
 
 	"github.com/tenancy-go/tenancy/tenant"
@@ -16,15 +17,17 @@ type grant struct {
 	confine   bool      // conn was another owner's
 	victim    *physical // to be closed before the new one is opened
 	forgotten int       // account.forgotten when a new one was granted
+	again     bool      // nothing: o was forgotten, and may live elsewhere by now
 	err       error     // there will be no connection
 }
 
-// acquire returns a connection confined to o, whose context is ctx. It tries again
+// acquire returns a connection confined to o, whose context is ctx, on which query
+// may run; an empty one stands for what is no statement. It tries again
 // if the connection died while it was idle, or if o was forgotten meanwhile, whose
 // home may be another by now: nothing was sent yet.
-func (p *Pool) acquire(ctx context.Context, o owner) (*physical, error) {
+func (p *Pool) acquire(ctx context.Context, o owner, query string) (*physical, error) {
 	for {
-		ph, err := p.attempt(ctx, o)
+		ph, err := p.attempt(ctx, o, query)
 		if err != nil {
 			return nil, err
 		}
@@ -35,13 +38,17 @@ func (p *Pool) acquire(ctx context.Context, o owner) (*physical, error) {
 }
 
 // attempt is one try of acquire. It returns nil for another.
-func (p *Pool) attempt(ctx context.Context, o owner) (*physical, error) {
+func (p *Pool) attempt(ctx context.Context, o owner, query string) (*physical, error) {
+	forgets := p.forgets.Load()
 	t, place, err := p.place(ctx, o)
 	if err != nil {
 		return nil, err
 	}
-	g, err := p.await(ctx, o, placeKey{place.Key, o.system})
-	if err != nil {
+	if err := allow(place.Via, query, false); err != nil {
+		return nil, err
+	}
+	g, err := p.await(ctx, o, keyOf(place, o), forgets)
+	if err != nil || g.again {
 		return nil, err
 	}
 	ph := g.conn
@@ -62,7 +69,7 @@ func (p *Pool) attempt(ctx context.Context, o owner) (*physical, error) {
 // unlessLost returns ph if it may be used, else it gives ph back and returns nil.
 func (p *Pool) unlessLost(ph *physical) *physical {
 	p.mu.Lock()
-	lost := ph.broken || ph.doomed && !p.closed
+	lost := ph.broken || ph.doomed.Load() && !p.closed
 	p.mu.Unlock()
 	if !lost {
 		return ph
@@ -91,10 +98,27 @@ func (p *Pool) place(ctx context.Context, o owner) (tenant.Tenant, Place, error)
 }
 
 func checkPlace(place Place, err error) error {
-	if err == nil && (place.Key == "" || place.Connector == nil) {
+	switch {
+	case err != nil:
+		return err
+	case place.Key == "" || place.Connector == nil:
 		return errors.New("isolation: strategy returned an empty place")
+	case place.Via != nil && !reflect.ValueOf(place.Via).Comparable():
+		return fmt.Errorf("isolation: a place's Via must be comparable, as a pointer is; %T is not", place.Via)
 	}
-	return err
+	return nil
+}
+
+// allow checks query, if it is one, by the dialect of via. A strategy that is the
+// pool's own was asked before.
+func allow(via Strategy, query string, inTx bool) error {
+	if via == nil || query == "" {
+		return nil
+	}
+	if c, ok := via.(StatementChecker); ok {
+		return c.CheckStatement(query, inTx)
+	}
+	return checkPostgres(query, inTx)
 }
 
 // reuse makes an idle connection ready for its new use. A connection that turns out
@@ -107,9 +131,12 @@ func (p *Pool) reuse(ctx context.Context, g grant, t tenant.Tenant) (err error) 
 			p.release(g.conn)
 		}
 	}()
-	if err = g.conn.reset(ctx); err == nil && g.confine {
-		g.conn.stmts = statements{}
-		err = p.confine(ctx, g.conn.conn, t)
+	if err = g.conn.reset(ctx); err == nil && (g.confine || g.conn.stale()) {
+		if !g.conn.keepsStatements() {
+			g.conn.stmts = statements{}
+		}
+		err = p.confine(ctx, g.conn.key.via, g.conn.conn, t)
+		g.conn.renewBy = p.renewBy(g.conn.key.via)
 	}
 	if err != nil && ctx.Err() == nil && (errors.Is(err, driver.ErrBadConn) || !g.conn.valid()) {
 		g.conn.broken, err = true, nil
@@ -118,11 +145,20 @@ func (p *Pool) reuse(ctx context.Context, g grant, t tenant.Tenant) (err error) 
 	return err
 }
 
-func (p *Pool) confine(ctx context.Context, conn driver.Conn, t tenant.Tenant) error {
-	if err := p.strategy.Confine(ctx, conn, t); err != nil {
+// confine confines conn to t by the strategy of the place that opened it.
+func (p *Pool) confine(ctx context.Context, via Strategy, conn driver.Conn, t tenant.Tenant) error {
+	if err := p.by(via).Confine(ctx, conn, t); err != nil {
 		return fmt.Errorf("isolation: confining a connection to tenant %s: %w", t.ID, err)
 	}
 	return nil
+}
+
+// by returns the strategy that a place names, or the pool's.
+func (p *Pool) by(via Strategy) Strategy {
+	if via != nil {
+		return via
+	}
+	return p.strategy
 }
 
 // connect opens a connection for o. The slot is taken already.
@@ -147,12 +183,12 @@ func (p *Pool) connect(ctx context.Context, g grant, o owner, t tenant.Tenant, p
 		return nil, err
 	}
 	if !o.system {
-		if err := p.confine(ctx, conn, t); err != nil {
+		if err := p.confine(ctx, place.Via, conn, t); err != nil {
 			return nil, err
 		}
 	}
 	adopted = true
-	return p.adopt(conn, o, placeKey{place.Key, o.system}, g), nil
+	return p.adopt(conn, o, keyOf(place, o), g), nil
 }
 
 // adopt makes conn one of the connections in use, held by o. It is doomed if o was
@@ -160,15 +196,39 @@ func (p *Pool) connect(ctx context.Context, g grant, o owner, t tenant.Tenant, p
 func (p *Pool) adopt(conn driver.Conn, o owner, key placeKey, g grant) *physical {
 	ph := newPhysical(conn, key, time.Now())
 	ph.owner = o
-	if p.tenantsPerConn > 0 {
+	ph.renewBy = p.renewBy(key.via)
+	if ph.most = p.recyclesAfter(key.via); ph.most > 0 {
 		ph.served = map[owner]struct{}{o: {}}
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.figures.Opened++
-	ph.doomed = p.closed || p.ledger.byOwner[o].forgotten != g.forgotten
+	ph.doomed.Store(p.closed || p.ledger.byOwner[o].forgotten != g.forgotten)
 	p.busy.push(&ph.everyone)
 	return ph
+}
+
+// renewBy returns when a connection that via has just confined must be confined anew,
+// or zero for never.
+func (p *Pool) renewBy(via Strategy) time.Time {
+	r, ok := p.by(via).(Renewer)
+	if !ok {
+		return time.Time{}
+	}
+	after := r.RenewAfter()
+	if after <= 0 {
+		return time.Time{}
+	}
+	return time.Now().Add(after)
+}
+
+// recyclesAfter returns how many tenants a connection of via's serves; 0 means any
+// number.
+func (p *Pool) recyclesAfter(via Strategy) int {
+	if r, ok := p.by(via).(Recycler); ok && p.recycleAtWill {
+		return max(r.TenantsPerConn(), 0)
+	}
+	return p.tenantsPerConn
 }
 
 // giveUp returns a slot for which no connection could be opened.
@@ -206,7 +266,7 @@ func (p *Pool) release(ph *physical) {
 	p.mu.Lock()
 	p.busy.remove(&ph.everyone)
 	a := p.ledger.byOwner[ph.owner]
-	if keep && !ph.doomed && !p.closed && !p.expired(ph, now) {
+	if keep && !ph.doomed.Load() && !p.closed && !p.expired(ph, now) {
 		p.idle.add(ph, a, now)
 		p.settleHeld(a)
 		p.schedule(now)
@@ -224,6 +284,9 @@ func (p *Pool) discard(connections ...*physical) {
 	for _, ph := range connections {
 		_ = ph.conn.Close() // gone either way
 		p.mu.Lock()
+		if ph.gone != nil {
+			close(ph.gone)
+		}
 		p.figures.Closed++
 		p.freeSlot()
 		p.mu.Unlock()

@@ -34,35 +34,57 @@ var _ interface {
 // what has no context, and so no tenant.
 var errContext = errors.New("isolation: use the method that takes a context")
 
-// bind returns a physical connection confined to whom ctx acts for.
-func (c *conn) bind(ctx context.Context) (*physical, error) {
+// bind returns a physical connection confined to whom ctx acts for, on which query
+// may run; an empty one stands for what is no statement.
+func (c *conn) bind(ctx context.Context, query string) (*physical, error) {
 	o, err := ownerOf(ctx)
 	if c.tx != nil {
-		return c.bindInTx(o, err)
+		return c.bindInTx(ctx, o, err, query)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("isolation: %w in the statement's context; pass on the request's, or use tenant.NewContext", err)
 	}
 	if c.ph != nil {
-		if c.ph.owner == o && (!c.ph.broken || c.busy > 0) {
-			return c.ph, nil
-		}
-		if c.busy > 0 {
+		fits, err := c.fits(ctx, o)
+		switch {
+		case err != nil:
+			return nil, err
+		case fits && (c.busy > 0 || !c.ph.broken && !c.ph.doomed.Load() && !c.ph.stale()):
+			return c.ph, allow(c.ph.key.via, query, false)
+		case c.busy > 0:
 			return nil, ErrTenantChanged
 		}
 		c.giveBack()
 	}
-	c.ph, err = c.pool.acquire(ctx, o)
+	c.ph, err = c.pool.acquire(ctx, o, query)
 	return c.ph, err
+}
+
+// fits reports whether the connection that c holds is one of o's. Where a router
+// stands before several strategies, it is asked again: the system's context tells which
+// one it means, and a tenant may have moved, unless work of its is going on.
+func (c *conn) fits(ctx context.Context, o owner) (bool, error) {
+	working := c.tx != nil || c.busy > 0
+	if c.ph.owner != o || c.ph.key.via == nil || working && !o.system {
+		return c.ph.owner == o, nil
+	}
+	_, place, err := c.pool.place(ctx, o)
+	return err == nil && c.ph.key == keyOf(place, o), err
 }
 
 // bindInTx keeps a transaction with its owner. Only a context that is neither a
 // tenant's nor the system's inherits.
-func (c *conn) bindInTx(o owner, err error) (*physical, error) {
-	if err == nil && o != c.ph.owner {
-		return nil, ErrTenantChanged
+func (c *conn) bindInTx(ctx context.Context, o owner, err error, query string) (*physical, error) {
+	if err == nil {
+		fits, err := c.fits(ctx, o)
+		if err != nil {
+			return nil, err
+		}
+		if !fits {
+			return nil, ErrTenantChanged
+		}
 	}
-	return c.ph, nil
+	return c.ph, allow(c.ph.key.via, query, true)
 }
 
 // giveBack returns the physical connection to the pool. One with an open
@@ -106,7 +128,7 @@ func (c *conn) Unwrap() driver.Conn {
 }
 
 func (c *conn) rawFor(ctx context.Context) (driver.Conn, error) {
-	if _, err := c.bind(ctx); err != nil {
+	if _, err := c.bind(ctx, ""); err != nil {
 		return nil, err
 	}
 	return c.Unwrap(), nil
@@ -131,7 +153,7 @@ func Raw(ctx context.Context, sc *sql.Conn, do func(driver.Conn) error) error {
 
 // Ping checks the connection of ctx's tenant.
 func (c *conn) Ping(ctx context.Context) error {
-	ph, err := c.bind(ctx)
+	ph, err := c.bind(ctx, "")
 	if err != nil {
 		return err
 	}
@@ -152,6 +174,10 @@ func (c *conn) guard(query string) error { return c.pool.check(query, c.tx != ni
 
 // QueryContext runs a query on the connection of ctx's tenant.
 func (c *conn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
+	return twice(c, func() (driver.Rows, error) { return c.queryOnce(ctx, query, args) })
+}
+
+func (c *conn) queryOnce(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
 	ph, err := c.ready(ctx, query)
 	if err != nil {
 		return nil, err
@@ -183,6 +209,10 @@ func (c *conn) QueryContext(ctx context.Context, query string, args []driver.Nam
 
 // ExecContext runs a statement on the connection of ctx's tenant.
 func (c *conn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
+	return twice(c, func() (driver.Result, error) { return c.execOnce(ctx, query, args) })
+}
+
+func (c *conn) execOnce(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
 	ph, err := c.ready(ctx, query)
 	if err != nil {
 		return nil, err
@@ -209,6 +239,28 @@ func (c *conn) ExecContext(ctx context.Context, query string, args []driver.Name
 	return result, err
 }
 
+// twice runs attempt again, once, if it failed before the host's statement began: the
+// connection could not be given to the tenant along with it. The other attempt takes
+// another connection, and asks the strategy again where the tenant's data lives.
+func twice[T any](c *conn, attempt func() (T, error)) (T, error) {
+	result, err := attempt()
+	if err == nil || !c.unbegun(err) {
+		return result, err
+	}
+	return attempt()
+}
+
+// unbegun reports whether err is one of a driver that says so itself, outside a
+// transaction, which the failure has ended otherwise. The connection is lost.
+func (c *conn) unbegun(err error) bool {
+	var says interface{ NotBegun() bool }
+	if !errors.As(err, &says) || !says.NotBegun() || c.ph == nil {
+		return false
+	}
+	c.ph.broken = true
+	return c.tx == nil && c.busy == 0
+}
+
 // repeated returns query prepared if it has arguments and ran on ph before, unless
 // the host turned that off or the connection is busy; else nil.
 func (c *conn) repeated(ctx context.Context, ph *physical, query string, args []driver.NamedValue) (driver.Stmt, error) {
@@ -227,13 +279,17 @@ func (c *conn) ready(ctx context.Context, query string) (*physical, error) {
 	if err := c.guard(query); err != nil {
 		return nil, err
 	}
-	return c.bind(ctx)
+	return c.bind(ctx, query)
 }
 
 // BeginTx begins a transaction on the connection of ctx's tenant, which is
 // confined before: a rollback must not undo that.
 func (c *conn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, error) {
-	ph, err := c.bind(ctx)
+	return twice(c, func() (driver.Tx, error) { return c.beginOnce(ctx, opts) })
+}
+
+func (c *conn) beginOnce(ctx context.Context, opts driver.TxOptions) (driver.Tx, error) {
+	ph, err := c.bind(ctx, "")
 	if err != nil {
 		return nil, err
 	}

@@ -10,8 +10,9 @@ type Option func(*config)
 
 type config struct {
 	maxConns          int
-	maxConnsPerTenant int // 0: no limit of its own
-	tenantsPerConn    int // 0: any number; negative: the strategy's choice
+	maxConnsPerTenant int  // 0: no limit of its own
+	tenantsPerConn    int  // 0: any number
+	recycleAtWill     bool // tenantsPerConn is the choice of each place's strategy
 	idleTime          time.Duration
 	lifetime          time.Duration
 	drainTimeout      time.Duration
@@ -20,11 +21,11 @@ type config struct {
 
 func defaults() config {
 	return config{
-		maxConns:       20,
-		tenantsPerConn: -1,
-		idleTime:       5 * time.Minute,
-		drainTimeout:   5 * time.Second,
-		stmtCache:      100,
+		maxConns:      20,
+		recycleAtWill: true,
+		idleTime:      5 * time.Minute,
+		drainTimeout:  5 * time.Second,
+		stmtCache:     100,
 	}
 }
 
@@ -40,7 +41,9 @@ func MaxConnsPerTenant(n int) Option { return func(c *config) { c.maxConnsPerTen
 // MaxTenantsPerConn closes a connection once it has served n different tenants,
 // since a server's process keeps memory for each schema that it ever touched. 0
 // is any number. The default is the strategy's choice ([Recycler]), or 0.
-func MaxTenantsPerConn(n int) Option { return func(c *config) { c.tenantsPerConn = n } }
+func MaxTenantsPerConn(n int) Option {
+	return func(c *config) { c.tenantsPerConn, c.recycleAtWill = n, false }
+}
 
 // ConnMaxIdleTime closes connections that were idle for d. 0 keeps them. The
 // default is 5 minutes.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql/driver"
 	"errors"
+	"sync/atomic"
 	"time"
 
 	"github.com/tenancy-go/tenancy/tenant"
@@ -27,28 +28,35 @@ func ownerOf(ctx context.Context) (owner, error) {
 	return owner{}, err
 }
 
-// placeKey is a Place.Key. The system's connections never meet the tenants', even
-// where the keys are equal.
+// placeKey is a Place's Key and Via. The system's connections never meet the
+// tenants', even where the keys are equal, nor those of one strategy another's.
 type placeKey struct {
 	key    string
+	via    Strategy // nil is the pool's
 	system bool
 }
+
+func keyOf(place Place, o owner) placeKey { return placeKey{place.Key, place.Via, o.system} }
 
 // physical is a connection to a database. Whoever holds it owns all fields but
 // those under the pool's lock; an idle one belongs to the pool.
 type physical struct {
-	conn   driver.Conn
-	key    placeKey
-	owner  owner
-	opened time.Time
-	stmts  statements
-	served map[owner]struct{} // nil unless tenants per connection are limited
-	broken bool               // its state is unknown, so it must not be used again
-	raw    bool               // it was handed out bare, so it must not come back to the idle ones
+	conn    driver.Conn
+	key     placeKey
+	owner   owner
+	opened  time.Time
+	stmts   statements
+	most    int                // tenants to serve; 0 means any number
+	served  map[owner]struct{} // those served; nil unless they are limited
+	renewBy time.Time          // when it must be confined anew; zero for never
+	broken  bool               // its state is unknown, so it must not be used again
+	raw     bool               // it was handed out bare, so it must not come back to the idle ones
 
-	released time.Time // guarded by the pool's mu, as is all below
-	doomed   bool      // to be closed when it comes back
-	everyone link      // in Pool.idle.all or in Pool.busy
+	doomed atomic.Bool // to be closed when it comes back; set under the pool's mu
+
+	released time.Time     // guarded by the pool's mu, as is all below
+	gone     chan struct{} // closed once conn is; nil unless somebody waits for that
+	everyone link          // in Pool.idle.all or in Pool.busy
 	sameKey  link
 	mine     link
 }
@@ -59,6 +67,14 @@ func newPhysical(conn driver.Conn, key placeKey, now time.Time) *physical {
 	return p
 }
 
+// whenGone returns a channel that is closed once conn is.
+func (p *physical) whenGone() <-chan struct{} {
+	if p.gone == nil {
+		p.gone = make(chan struct{})
+	}
+	return p.gone
+}
+
 // valid reports whether the connection may be used again.
 func (p *physical) valid() bool {
 	if p.broken || p.raw {
@@ -66,6 +82,15 @@ func (p *physical) valid() bool {
 	}
 	v, ok := p.conn.(driver.Validator)
 	return !ok || v.IsValid()
+}
+
+// stale reports whether the connection must be confined anew.
+func (p *physical) stale() bool { return !p.renewBy.IsZero() && !time.Now().Before(p.renewBy) }
+
+// keepsStatements reports whether what is prepared stays so for the next owner.
+func (p *physical) keepsStatements() bool {
+	k, ok := p.conn.(interface{ KeepsStatements() bool })
+	return ok && k.KeepsStatements()
 }
 
 // note takes down what err and the end of ctx say about the connection. Once ctx

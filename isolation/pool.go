@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/tenancy-go/tenancy/internal/sqlguard"
@@ -19,6 +20,8 @@ type Pool struct {
 	config
 	strategy Strategy
 	check    func(query string, inTx bool) error
+	unfollow func()        // ends what OnMove began
+	forgets  atomic.Uint64 // calls of Forget; grows under mu
 
 	mu      sync.Mutex
 	open    int // connections open, being opened or being closed
@@ -42,24 +45,25 @@ func New(strategy Strategy, opts ...Option) (*Pool, error) {
 		return nil, errors.New("isolation: nil strategy")
 	}
 	c := defaults()
-	if r, ok := strategy.(Recycler); ok {
-		c.tenantsPerConn = r.TenantsPerConn()
-	}
-	c.tenantsPerConn = max(c.tenantsPerConn, 0)
 	for _, opt := range opts {
 		opt(&c)
 	}
 	if err := c.validate(); err != nil {
 		return nil, err
 	}
-	return &Pool{
+	p := &Pool{
 		config:   c,
 		strategy: strategy,
 		check:    checker(strategy),
 		idle:     newIdleSet(c.maxConns),
 		ledger:   newLedger(),
 		drained:  make(chan struct{}),
-	}, nil
+		unfollow: func() {},
+	}
+	if m, ok := strategy.(Mover); ok {
+		p.unfollow = m.OnMove(p.Forget)
+	}
+	return p, nil
 }
 
 // checker returns the strategy's own statement check, or PostgreSQL's.
@@ -67,12 +71,14 @@ func checker(s Strategy) func(string, bool) error {
 	if c, ok := s.(StatementChecker); ok {
 		return c.CheckStatement
 	}
-	return func(query string, inTx bool) error {
-		if err := sqlguard.Postgres(query, inTx); err != nil {
-			return fmt.Errorf("%w: %w", ErrControl, err)
-		}
-		return nil
+	return checkPostgres
+}
+
+func checkPostgres(query string, inTx bool) error {
+	if err := sqlguard.Postgres(query, inTx); err != nil {
+		return fmt.Errorf("%w: %w", ErrControl, err)
 	}
+	return nil
 }
 
 // Connect returns a logical connection: it takes a physical one when a statement
@@ -96,21 +102,56 @@ func (noDriver) Open(string) (driver.Conn, error) {
 }
 
 // Forget closes the idle connections confined to a tenant, those being opened, and
-// those in use once they come back. Call it before the tenant's home is removed or moved.
+// those in use once they come back. Statements that begin after it, and those that wait
+// for a connection, ask the strategy anew where the tenant lives. Call it before the
+// tenant's home is removed or moved; a strategy that is a [Mover] has it called.
 func (p *Pool) Forget(id tenant.ID) {
 	p.mu.Lock()
+	victims := p.forget(id)
+	p.mu.Unlock()
+	p.discard(victims...)
+}
+
+// Drain is [Pool.Forget], and then waits until the connections that were in use are
+// closed, or ctx ends: whatever began before is over.
+func (p *Pool) Drain(ctx context.Context, id tenant.ID) error {
+	p.mu.Lock()
+	victims := p.forget(id)
+	var gone []<-chan struct{}
+	for l := p.busy.root.next; l != nil && l != &p.busy.root; l = l.next {
+		if l.physical.owner.id == id {
+			gone = append(gone, l.physical.whenGone())
+		}
+	}
+	p.mu.Unlock()
+	p.discard(victims...)
+	for i, one := range gone {
+		select {
+		case <-one:
+		case <-ctx.Done():
+			return fmt.Errorf("isolation: draining tenant %s: up to %d connections are in use: %w", id, len(gone)-i, ctx.Err())
+		}
+	}
+	return nil
+}
+
+// forget takes away id's idle connections, which the caller closes, and dooms the others.
+func (p *Pool) forget(id tenant.ID) []*physical {
+	p.forgets.Add(1)
 	var victims []*physical
 	if a := p.ledger.byOwner[owner{id: id}]; a != nil && a.active() {
 		a.forgotten++
 		for a.idle.len > 0 {
 			victims = append(victims, p.takeIdle(a.idle.oldest()))
 		}
+		p.askAgain(a)
 	}
 	for l := p.busy.root.next; l != nil && l != &p.busy.root; l = l.next {
-		l.physical.doomed = l.physical.doomed || l.physical.owner.id == id
+		if l.physical.owner.id == id {
+			l.physical.doomed.Store(true)
+		}
 	}
-	p.mu.Unlock()
-	p.discard(victims...)
+	return victims
 }
 
 // Close closes idle connections, waits up to [DrainTimeout] for those in use and
@@ -125,6 +166,7 @@ func (p *Pool) Close() error {
 // When ctx ends first, it ends the work of connections that can be aborted, and
 // returns an error wrapping ctx's that says how many were in use.
 func (p *Pool) Shutdown(ctx context.Context) error {
+	defer p.unfollow()
 	p.discard(p.refuse()...)
 	select {
 	case <-p.drained:

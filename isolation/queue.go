@@ -55,7 +55,8 @@ func (f *fifo) remove(w *waiter) bool {
 
 // await returns the right to a connection of key for o: at once, or when its turn
 // comes, or ctx's error when ctx ends first.
-func (p *Pool) await(ctx context.Context, o owner, key placeKey) (grant, error) {
+// forgets was Pool.forgets when the strategy was asked for key.
+func (p *Pool) await(ctx context.Context, o owner, key placeKey, forgets uint64) (grant, error) {
 	if err := ctx.Err(); err != nil {
 		return grant{}, err
 	}
@@ -63,6 +64,10 @@ func (p *Pool) await(ctx context.Context, o owner, key placeKey) (grant, error) 
 	if p.closed {
 		p.mu.Unlock()
 		return grant{}, ErrClosed
+	}
+	if p.forgets.Load() != forgets {
+		p.mu.Unlock()
+		return grant{again: true}, nil
 	}
 	a := p.ledger.wake(o)
 	if g, ok := p.take(a, key); ok {
@@ -118,7 +123,7 @@ func (p *Pool) take(a *account, key placeKey) (grant, bool) {
 // takeOver lets a have an idle connection of another owner, or its slot if the
 // connection has served enough tenants.
 func (p *Pool) takeOver(ph *physical, a *account) grant {
-	if _, served := ph.served[a.owner]; ph.served != nil && !served && len(ph.served) >= p.tenantsPerConn {
+	if _, served := ph.served[a.owner]; ph.served != nil && !served && len(ph.served) >= ph.most {
 		p.figures.Recycled++
 		return grant{victim: p.closing(p.takeIdle(ph)), forgotten: a.forgotten}
 	}
@@ -224,7 +229,7 @@ func (p *Pool) withdraw(w *waiter) {
 		return
 	}
 	switch g := <-w.ready; {
-	case g.err != nil:
+	case g.err != nil || g.again:
 	case g.conn != nil:
 		g.conn.broken = g.confine // still the former owner's
 		p.release(g.conn)
@@ -245,6 +250,16 @@ func (p *Pool) sendAway() {
 		p.ledger.settle(a)
 		w.ready <- grant{err: ErrClosed}
 	}
+}
+
+// askAgain has a's waiters ask the strategy anew where a's connections are.
+func (p *Pool) askAgain(a *account) {
+	for a.waiting.len > 0 {
+		w := a.waiting.head
+		p.dequeue(a, w)
+		w.ready <- grant{again: true}
+	}
+	p.ledger.settle(a)
 }
 
 // waited takes down how long o waited.

@@ -26,6 +26,10 @@ var _ interface {
 
 // PrepareContext prepares query on the connection of ctx's tenant.
 func (c *conn) PrepareContext(ctx context.Context, query string) (driver.Stmt, error) {
+	return twice(c, func() (driver.Stmt, error) { return c.prepareOnce(ctx, query) })
+}
+
+func (c *conn) prepareOnce(ctx context.Context, query string) (driver.Stmt, error) {
 	ph, err := c.ready(ctx, query)
 	if err != nil {
 		return nil, err
@@ -91,20 +95,24 @@ func (s *stmt) Query([]driver.Value) (driver.Rows, error) { return nil, errConte
 
 // ExecContext runs the statement for ctx's tenant.
 func (s *stmt) ExecContext(ctx context.Context, args []driver.NamedValue) (driver.Result, error) {
-	prepared, ph, err := s.on(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return run{s.conn, prepared, s.query}.exec(ctx, ph, args)
+	return twice(s.conn, func() (driver.Result, error) {
+		prepared, ph, err := s.on(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return run{s.conn, prepared, s.query}.exec(ctx, ph, args)
+	})
 }
 
 // QueryContext runs the query for ctx's tenant.
 func (s *stmt) QueryContext(ctx context.Context, args []driver.NamedValue) (driver.Rows, error) {
-	prepared, ph, err := s.on(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return run{s.conn, prepared, s.query}.query(ctx, ph, args)
+	return twice(s.conn, func() (driver.Rows, error) {
+		prepared, ph, err := s.on(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return run{s.conn, prepared, s.query}.query(ctx, ph, args)
+	})
 }
 
 // run is the use of a statement that is prepared on conn's physical connection.

@@ -34,7 +34,7 @@ func checkSmallPool(ctx context.Context, s *suite) error {
 	if err != nil {
 		return err
 	}
-	return settled(s.Pool.Stats(), 2)
+	return s.settles(2)
 }
 
 func checkTwoPools(ctx context.Context, s *suite) (err error) {

@@ -181,8 +181,8 @@ func checkRaw(ctx context.Context, s *suite) error {
 			if !ok {
 				return fmt.Errorf("%T is no driver.ExecerContext", raw)
 			}
-			_, err := execer.ExecContext(a.in(ctx), "LISTEN gossip; BEGIN; DECLARE held CURSOR WITH HOLD FOR SELECT body FROM notes; COMMIT;"+
-				" PREPARE held AS SELECT body FROM notes; SET work_mem = '4321kB'", nil)
+			_, err := execer.ExecContext(a.in(ctx), "PREPARE held AS SELECT body FROM notes; LISTEN gossip; SET work_mem = '4321kB';"+
+				" BEGIN; DECLARE held CURSOR WITH HOLD FOR SELECT body FROM notes; COMMIT", nil)
 			return err
 		})
 	})

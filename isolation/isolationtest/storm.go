@@ -45,7 +45,7 @@ func checkStorm(ctx context.Context, s *suite) error {
 		if err != nil {
 			return err
 		}
-		return settled(s.Pool.Stats(), stormConns)
+		return s.settles(stormConns)
 	})
 }
 

@@ -13,8 +13,11 @@ import (
 
 // Connector opens connections to one database. It is safe for concurrent use.
 type Connector struct {
-	cfg  pq.Config
-	dial DialFunc
+	cfg      pq.Config
+	dial     DialFunc
+	security *security // nil if lib/pq sees to TLS
+	pooler   bool
+	closing  bool // cancels by closing
 }
 
 // DialFunc opens a network connection. network is "tcp" or "unix".
@@ -26,6 +29,19 @@ type Option func(*Connector)
 // Dial opens network connections with dial, for example through a tunnel.
 // The default is a net.Dialer.
 func Dial(dial DialFunc) Option { return func(c *Connector) { c.dial = dial } }
+
+// BehindPooler lets a pooler such as PgBouncer, in transaction mode, stand between
+// the connections and the server. They serve only strategies that leave nothing on
+// the session, such as those with row.TransactionScoped or schema.TransactionScoped;
+// others refuse them.
+func BehindPooler() Option { return func(c *Connector) { c.pooler = true } }
+
+// CloseToCancel ends a statement whose context has ended by closing its connection,
+// rather than by a cancel request. What runs at the server then runs on until it is
+// done, or PostgreSQL notices (its setting client_connection_check_interval). It is
+// for PgBouncer 1.18.0 to 1.20.0, which may crash on a cancel request
+// (https://github.com/pgbouncer/pgbouncer/pull/927).
+func CloseToCancel() Option { return func(c *Connector) { c.closing = true } }
 
 // NewConnector returns a connector for dsn, a postgres:// URL or a list of
 // key=value pairs as lib/pq reads them. The PG* environment variables fill in
@@ -44,22 +60,46 @@ func NewConnector(dsn string, opts ...Option) (*Connector, error) {
 		return nil, errors.New("isolation/postgres: nil dial function")
 	}
 	c.cfg.BinaryParameters = true
+	if err := c.takeTLS(); err != nil {
+		return nil, err
+	}
 	return c, nil
+}
+
+// takeTLS takes the negotiation of TLS over from lib/pq, where it can be.
+func (c *Connector) takeTLS() error {
+	s, own, err := securityOf(c.cfg)
+	if err != nil {
+		return fmt.Errorf("isolation/postgres: TLS: %w", err)
+	}
+	switch {
+	case own:
+		c.security, c.cfg.SSLMode, c.cfg.SSLNegotiation = &s, pq.SSLModeDisable, ""
+	case c.pooler:
+		return fmt.Errorf("isolation/postgres: sslmode=%s is not possible together with BehindPooler; use disable, prefer, require, verify-ca or verify-full", c.cfg.SSLMode)
+	}
+	return nil
 }
 
 // WithDatabase returns a connector that differs from c in the database only.
 func (c *Connector) WithDatabase(name string) *Connector {
-	other := &Connector{cfg: c.cfg.Clone(), dial: c.dial}
+	other := c.clone()
 	other.cfg.Database = name
 	return other
 }
 
 // WithUser returns a connector that differs from c in the user and password only.
 func (c *Connector) WithUser(user, password string) *Connector {
-	other := &Connector{cfg: c.cfg.Clone(), dial: c.dial}
+	other := c.clone()
 	other.cfg.Database = c.Database() // which the user's name may have stood for
 	other.cfg.User, other.cfg.Password = user, password
 	return other
+}
+
+func (c *Connector) clone() *Connector {
+	other := *c
+	other.cfg = c.cfg.Clone()
+	return &other
 }
 
 // User returns the name of the role that c logs in as.
@@ -111,7 +151,11 @@ func (c *Connector) open(ctx context.Context) (driver.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	connector.Dialer(dialer{dial: c.dial})
+	d := dialer{dial: c.dial, security: c.security}
+	if c.closing {
+		d.cancels, _ = ctx.Value(linkKey{}).(*link)
+	}
+	connector.Dialer(d)
 	return connector.Connect(ctx)
 }
 
@@ -125,8 +169,8 @@ func (c *Connector) accept(ctx context.Context, inner driver.Conn, l *link) (*Co
 	if err != nil {
 		return nil, err
 	}
-	if err := checkSession(ctx, base, st.pid); err != nil {
+	if err := checkSession(ctx, base, st.pid, c.pooler); err != nil {
 		return nil, fmt.Errorf("%w (connection to %s)", err, c)
 	}
-	return &Conn{pqConn: base, state: st, link: l, dial: c.dial}, nil
+	return &Conn{pqConn: base, state: st, link: l, dial: c.dial, wire: l.wire, pooler: c.pooler, closing: c.closing}, nil
 }

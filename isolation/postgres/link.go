@@ -20,6 +20,8 @@ type link struct {
 	conn             net.Conn // guarded by mu, like all that follows
 	network, address string
 	closed           bool
+
+	wire *wire // below the last connection; nil if lib/pq has TLS to itself; not guarded
 }
 
 // linkKey is the context key under which dialer finds the *link to fill in.
@@ -79,20 +81,43 @@ func (f farewell) Close() error {
 }
 
 // dialer dials for lib/pq and remembers what it dialled.
-type dialer struct{ dial DialFunc }
+type dialer struct {
+	dial     DialFunc
+	security *security // nil if lib/pq sees to it
+	cancels  *link     // to be closed where lib/pq dials to cancel; nil if it may dial
+}
 
 func (d dialer) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
+	l, connecting := ctx.Value(linkKey{}).(*link) // not when lib/pq dials to cancel
+	if !connecting && d.cancels != nil {
+		d.cancels.close()
+		return nil, net.ErrClosed
+	}
 	conn, err := d.dial(ctx, network, address)
 	if err != nil {
 		return nil, err
 	}
-	if l, ok := ctx.Value(linkKey{}).(*link); ok { // none when lib/pq dials to cancel
+	if connecting {
 		if err := l.set(conn, network, address); err != nil {
 			return nil, err
 		}
-		return farewell{conn, l}, nil
+		return d.finish(ctx, farewell{conn, l}, l, network, address)
 	}
 	return conn, nil
+}
+
+// finish makes conn what lib/pq speaks through.
+func (d dialer) finish(ctx context.Context, conn net.Conn, l *link, network, address string) (net.Conn, error) {
+	if d.security == nil {
+		return conn, nil
+	}
+	secured, err := d.security.secure(ctx, conn, network, address)
+	if err != nil {
+		_ = conn.Close()
+		return nil, err
+	}
+	l.wire = newWire(secured)
+	return l.wire, nil
 }
 
 func (d dialer) Dial(network, address string) (net.Conn, error) {

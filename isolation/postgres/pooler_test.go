@@ -4,19 +4,11 @@ import (
 	"bufio"
 	"context"
 	"encoding/binary"
-	"fmt"
 	"io"
 	"net"
 	"net/url"
-	"os"
-	"os/exec"
-	"os/user"
-	"path/filepath"
-	"strconv"
 	"sync"
-	"syscall"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -94,77 +86,14 @@ func relay(ctx context.Context, client net.Conn, server string) {
 	}
 }
 
-// TestPgBouncerIsRefused is the same with PgBouncer, where it is installed.
+// TestPgBouncerIsRefused is the same with PgBouncer.
 func TestPgBouncerIsRefused(t *testing.T) {
 	t.Parallel()
-	bouncer, err := exec.LookPath("pgbouncer")
-	if err != nil {
-		if bouncer = "/usr/sbin/pgbouncer"; !executable(bouncer) {
-			pgtest.Missing(t, "pgbouncer")
-		}
-	}
 	db := pgtest.Open(t)
+	password, _ := login(t, db).Password()
 	for _, mode := range []string{"session", "transaction"} {
 		t.Run(mode, func(t *testing.T) {
-			addr := startBouncer(t, bouncer, mode, db)
-			assertPoolerRefused(t, "postgres://anyone@"+addr+"/"+db.Name+"?sslmode=disable")
+			assertPoolerRefused(t, db.Bouncer(t, mode, 2, login(t, db).Username(), password).URL())
 		})
 	}
-}
-
-func executable(path string) bool {
-	info, err := os.Stat(path)
-	return err == nil && info.Mode()&0o111 != 0
-}
-
-// startBouncer runs PgBouncer before db's server and returns its address.
-func startBouncer(t *testing.T, bouncer, mode string, db *pgtest.DB) string {
-	t.Helper()
-	free, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	addr := free.Addr().String()
-	require.NoError(t, free.Close())
-	_, port, err := net.SplitHostPort(addr)
-	require.NoError(t, err)
-	host, backendPort, err := net.SplitHostPort(db.Server.Addr())
-	require.NoError(t, err)
-
-	dir := t.TempDir()
-	require.NoError(t, os.Chmod(filepath.Dir(dir), 0o755), "its user must be able to enter")
-	config := filepath.Join(dir, "bouncer.ini")
-	password, _ := login(t, db).Password()
-	require.NoError(t, os.WriteFile(config, fmt.Appendf(nil, `[databases]
-%s = host=%s port=%s user=%s password=%s
-[pgbouncer]
-listen_addr = 127.0.0.1
-listen_port = %s
-unix_socket_dir =
-auth_type = any
-pool_mode = %s
-`, db.Name, host, backendPort, login(t, db).Username(), password, port, mode), 0o644))
-
-	cmd := exec.CommandContext(t.Context(), bouncer, config)
-	cmd.SysProcAttr = unprivileged(t)
-	require.NoError(t, cmd.Start())
-	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
-	require.Eventually(t, func() bool {
-		conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", addr)
-		return err == nil && conn.Close() == nil
-	}, 10*time.Second, 10*time.Millisecond)
-	return addr
-}
-
-// unprivileged makes a process run as nobody, if this one is root's.
-func unprivileged(t *testing.T) *syscall.SysProcAttr {
-	t.Helper()
-	if os.Geteuid() != 0 {
-		return nil
-	}
-	nobody, err := user.Lookup("nobody")
-	require.NoError(t, err)
-	uid, err := strconv.Atoi(nobody.Uid)
-	require.NoError(t, err)
-	gid, err := strconv.Atoi(nobody.Gid)
-	require.NoError(t, err)
-	return &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}
 }

@@ -33,14 +33,14 @@ type stmt struct {
 func (s *stmt) ExecContext(ctx context.Context, args []driver.NamedValue) (driver.Result, error) {
 	res, err := s.pqStmt.ExecContext(ctx, args)
 	s.conn.settle(ctx)
-	return res, err
+	return res, s.conn.noted(err)
 }
 
 func (s *stmt) QueryContext(ctx context.Context, args []driver.NamedValue) (driver.Rows, error) {
 	inner, err := s.pqStmt.QueryContext(ctx, args)
 	if err != nil {
 		s.conn.settle(ctx)
-		return nil, err
+		return nil, s.conn.noted(err)
 	}
 	if r, ok := inner.(pqRows); ok && ctx.Done() != nil {
 		return &rows{pqRows: r, conn: s.conn, ctx: ctx}, nil

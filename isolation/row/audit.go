@@ -32,13 +32,17 @@ var (
 	keysAudit string
 	//go:embed audit/settings.sql
 	settingsAudit string
+	//go:embed audit/mode.sql
+	modeAudit string
+	//go:embed audit/harden.sql
+	hardenAudit string
 
-	connectionAudit = scope + roleAudit + " UNION ALL " + securityAudit
+	connectionAudit = scope + roleAudit + " UNION ALL " + securityAudit + " UNION ALL " + modeAudit
 )
 
 // auditArgs are scope's parameters. role is nil for whoever asks.
 func (s *Strategy) auditArgs(role any) []any {
-	return []any{role, s.column, pq.Array(s.tables), pq.Array(s.globalKeys), pq.Array(s.definers)}
+	return []any{role, s.column, pq.Array(s.tables), pq.Array(s.globalKeys), pq.Array(s.definers), s.mode.name()}
 }
 
 // audit returns all that is wrong for role, the runtime role, in tx's database.
@@ -53,7 +57,11 @@ func (s *Strategy) audit(ctx context.Context, tx *sql.Tx, role string) ([]Findin
 		return nil, err
 	}
 	findings = append(findings, tables...)
-	for _, query := range []string{privilegesAudit, reachAudit, keysAudit, settingsAudit} {
+	queries := []string{privilegesAudit, reachAudit, keysAudit, settingsAudit}
+	if s.harden {
+		queries = append(queries, hardenAudit)
+	}
+	for _, query := range queries {
 		found, err := s.find(ctx, tx, role, query)
 		if err != nil {
 			return nil, err
@@ -63,9 +71,10 @@ func (s *Strategy) audit(ctx context.Context, tx *sql.Tx, role string) ([]Findin
 	return findings, nil
 }
 
-// auditTables returns what is not as Install makes it in the tables themselves.
+// auditTables returns what is not as Install makes it in the tables themselves, and in
+// what their policies call.
 func (s *Strategy) auditTables(ctx context.Context, tx *sql.Tx, role string) ([]Finding, error) {
-	functions, err := s.auditFunctions(ctx, tx)
+	base, err := s.auditBase(ctx, tx, role)
 	if err != nil {
 		return nil, err
 	}
@@ -73,7 +82,25 @@ func (s *Strategy) auditTables(ctx context.Context, tx *sql.Tx, role string) ([]
 	if err != nil {
 		return nil, err
 	}
-	return append(functions, tables...), nil
+	return append(base, tables...), nil
+}
+
+// auditBase returns what is not as Install makes it in the schema tenancy. When
+// another mode is installed, that says it all.
+func (s *Strategy) auditBase(ctx context.Context, tx *sql.Tx, role string) ([]Finding, error) {
+	findings, err := s.find(ctx, tx, role, modeAudit)
+	if err != nil || len(findings) > 0 {
+		return findings, err
+	}
+	functions, err := s.auditFunctions(ctx, tx)
+	if err != nil {
+		return nil, err
+	}
+	private, err := s.auditPrivate(ctx, tx, role)
+	if err != nil {
+		return nil, err
+	}
+	return append(functions, private...), nil
 }
 
 // find runs one audit.
@@ -107,14 +134,18 @@ func isSuperuser(findings []Finding) bool {
 // auditFunctions finds functions that differ from what s installs.
 func (s *Strategy) auditFunctions(ctx context.Context, tx *sql.Tx) ([]Finding, error) {
 	var findings []Finding
-	for _, f := range s.mode.functions() {
+	for _, f := range s.functions() {
+		var settings []string
+		if f.definer {
+			settings = []string{"search_path=" + definerPath}
+		}
 		var same bool
-		err := tx.QueryRowContext(ctx, functionIsCurrent, f.name, f.body, f.returns, f.parallel).Scan(&same)
+		err := tx.QueryRowContext(ctx, functionIsCurrent, f.name, f.body, f.returns, f.parallel, f.volatility, f.types(), f.definer, pq.Array(settings)).Scan(&same)
 		if err != nil {
 			return nil, fmt.Errorf("isolation/row: audit: %w", err)
 		}
 		if !same {
-			findings = append(findings, Finding{Object: "function tenancy." + f.name + "()", Problem: "it is missing, or not as Install makes it", Remedy: "call Install"})
+			findings = append(findings, Finding{Object: "function " + f.signature(), Problem: "it is missing, or not as Install makes it", Remedy: "call Install"})
 		}
 	}
 	return findings, nil
@@ -124,6 +155,36 @@ func (s *Strategy) auditFunctions(ctx context.Context, tx *sql.Tx) ([]Finding, e
 // called by everyone.
 const functionIsCurrent = `SELECT EXISTS (
   SELECT FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace JOIN pg_language l ON l.oid = p.prolang
-  WHERE n.nspname = 'tenancy' AND p.proname = $1::name AND p.pronargs = 0 AND p.prosrc = $2::text AND p.prorettype = to_regtype($3::text)
-    AND p.proparallel = lower(left($4::text, 1))::"char" AND p.provolatile = 's' AND NOT p.prosecdef AND p.proconfig IS NULL
+  WHERE n.nspname = 'tenancy' AND p.proname = $1::name AND p.prosrc = $2::text AND p.prorettype = to_regtype($3::text)
+    AND p.proparallel = lower(left($4::text, 1))::"char" AND p.provolatile = lower(left($5::text, 1))::"char"
+    AND oidvectortypes(p.proargtypes) = $6::text AND p.prosecdef = $7::bool AND p.proconfig IS NOT DISTINCT FROM $8::text[]
     AND l.lanname = 'plpgsql' AND has_function_privilege('public', p.oid, 'EXECUTE'))`
+
+// auditPrivate finds tables and sequences of the schema tenancy that are missing, or
+// that the runtime role may use.
+func (s *Strategy) auditPrivate(ctx context.Context, tx *sql.Tx, role string) ([]Finding, error) {
+	var findings []Finding
+	for _, r := range s.mode.private() {
+		var exists, open bool
+		err := tx.QueryRowContext(ctx, relationIsPrivate, r.name, role).Scan(&exists, &open)
+		if err != nil {
+			return nil, fmt.Errorf("isolation/row: audit: %w", err)
+		}
+		f := Finding{Object: strings.ToLower(r.kind()) + " tenancy." + r.name, Problem: "it is missing", Remedy: "call Install"}
+		if open {
+			f.Problem = fmt.Sprintf("%s holds rights on it, so the runtime role could forge its tenant", pq.QuoteIdentifier(role))
+		}
+		if !exists || open {
+			findings = append(findings, f)
+		}
+	}
+	return findings, nil
+}
+
+const relationIsPrivate = `
+WITH rel AS (SELECT c.oid, c.relkind, c.relowner FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = 'tenancy' AND c.relname = $1::name)
+SELECT EXISTS (SELECT FROM rel), EXISTS (
+  SELECT FROM rel JOIN pg_roles r ON pg_has_role($2::name, r.oid, 'MEMBER')
+  WHERE CASE rel.relkind WHEN 'S' THEN has_sequence_privilege(r.oid, rel.oid, 'USAGE,SELECT,UPDATE')
+    ELSE has_table_privilege(r.oid, rel.oid, 'SELECT,INSERT,UPDATE,DELETE,TRUNCATE,REFERENCES,TRIGGER')
+      OR has_any_column_privilege(r.oid, rel.oid, 'SELECT,INSERT,UPDATE,REFERENCES') END)`

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+
+	"github.com/tenancy-go/tenancy/isolation/internal/pgsession"
 )
 
 // guarded opens the connections that tenants use. It looks at the role and at the
@@ -18,13 +20,17 @@ type guarded struct {
 
 func (g guarded) Driver() driver.Driver { return g.inner.Driver() }
 
-// Connect costs one round trip more than the inner connector's.
+// Connect costs one round trip more than the inner connector's, in mode Sealed two.
 func (g guarded) Connect(ctx context.Context) (driver.Conn, error) {
 	conn, err := g.inner.Connect(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if err := g.strategy.inspect(ctx, conn); err != nil {
+	err = g.strategy.inspect(ctx, conn)
+	if err == nil {
+		err = g.strategy.mode.admit(ctx, conn)
+	}
+	if err != nil {
 		return nil, errors.Join(err, conn.Close())
 	}
 	return conn, nil
@@ -39,6 +45,9 @@ func (s *Strategy) inspect(ctx context.Context, conn driver.Conn) error {
 			Problem: "it was not opened by package isolation/postgres, so nobody looked for a pooler before the server",
 			Remedy:  "give row.New a connector of postgres.NewConnector",
 		}}}
+	}
+	if shared, ok := conn.(interface{ BehindPooler() bool }); ok && shared.BehindPooler() && !s.scoped {
+		return pgsession.ErrPooler
 	}
 	queryer, ok := conn.(driver.QueryerContext)
 	if !ok {

@@ -1,19 +1,49 @@
 package row
 
 import (
+	"context"
 	"database/sql/driver"
+	"time"
 
 	"github.com/lib/pq"
 
+	"github.com/tenancy-go/tenancy/isolation/internal/pgsession"
+	"github.com/tenancy-go/tenancy/isolation/postgres"
 	"github.com/tenancy-go/tenancy/tenant"
 )
 
 // plain is the mode that keeps the tenant in a setting.
 type plain struct{}
 
+func (plain) name() string { return modePlain }
+
+func (plain) private() []relation { return nil }
+
+func (plain) admit(context.Context, driver.Conn) error { return nil }
+
+func (plain) renewAfter() time.Duration { return 0 }
+
 // enter relies on SET, not on set_config, which is a whole SELECT to plan.
-func (plain) enter(_ driver.Conn, id tenant.ID) (string, error) {
-	return "SET tenancy.tenant = " + pq.QuoteLiteral(id.String()), nil
+func (plain) enter(ctx context.Context, conn driver.Conn, id tenant.ID) error {
+	return pgsession.Confine(ctx, conn, "SET tenancy.tenant = "+pq.QuoteLiteral(id.String()))
+}
+
+// ride is what enter does, for the flight of the next statement.
+func (plain) ride(_ driver.Conn, id tenant.ID) postgres.Entry {
+	return postgres.Entry{Keep: true, Statements: []postgres.Statement{{
+		Query:   "SELECT tenancy.clear(), pg_catalog.set_config('tenancy.tenant', $1, false)",
+		Args:    []string{id.String()},
+		Prepare: true,
+	}}}
+}
+
+// local gives the tenant to one transaction. Should the server evaluate the two the
+// other way round, there is no tenant.
+func (plain) local(_ driver.Conn, id tenant.ID) postgres.Entry {
+	return postgres.Entry{Local: true, Statements: []postgres.Statement{{
+		Query: "SELECT tenancy.clear(), pg_catalog.set_config('tenancy.tenant', $1, true)",
+		Args:  []string{id.String()},
+	}}}
 }
 
 // functions are plpgsql: a function in SQL would be planned anew in each
@@ -23,7 +53,7 @@ func (plain) enter(_ driver.Conn, id tenant.ID) (string, error) {
 // that a search_path means nothing to them.
 func (plain) functions() []function {
 	return []function{
-		{name: "current_tenant", returns: "text", parallel: "SAFE", body: `
+		{name: "current_tenant", returns: "text", parallel: "SAFE", volatility: "STABLE", body: `
 DECLARE
   id pg_catalog.text := pg_catalog.current_setting('tenancy.tenant', true);
 BEGIN
@@ -32,7 +62,7 @@ BEGIN
   END IF;
   RAISE EXCEPTION 'tenancy: no tenant is set on this session' USING ERRCODE = '42501';
 END`},
-		{name: "current_tenant_uuid", returns: "uuid", parallel: "SAFE", body: uuidBody},
+		{name: "current_tenant_uuid", returns: "uuid", parallel: "SAFE", volatility: "STABLE", body: uuidBody},
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"github.com/tenancy-go/tenancy/isolation"
 	"github.com/tenancy-go/tenancy/isolation/isolationtest"
+	"github.com/tenancy-go/tenancy/isolation/postgres"
 	"github.com/tenancy-go/tenancy/isolation/row"
 )
 
@@ -59,4 +60,35 @@ func kill(ctx context.Context, admin *sql.DB, role string) error {
 		err = fmt.Errorf("%d sessions outlived their termination", left)
 	}
 	return err
+}
+
+// workers of the suite are more than these sessions, so each serves all tenants.
+const bouncerPool = 3
+
+// TestThroughPgBouncer has a pooler in transaction mode between all statements and
+// the server.
+func TestThroughPgBouncer(t *testing.T) {
+	t.Parallel()
+	f := open(t, `CREATE ROLE $app_system LOGIN BYPASSRLS PASSWORD '`+password+`'`)
+	bouncer := f.db.Bouncer(t, "transaction", bouncerPool, f.role, password)
+	connector, err := postgres.NewConnector(bouncer.URL(), postgres.BehindPooler(), postgres.CloseToCancel())
+	require.NoError(t, err)
+	s, err := row.New(connector, row.TransactionScoped(), row.Migrations(isolationtest.SharedTables()),
+		row.Admin(f.connector(t, f.db.URL())), row.System(f.connector(t, f.db.As(f.role+"_system", password))))
+	require.NoError(t, err)
+	require.NoError(t, s.Prepare(t.Context()))
+	f.exec(t, `GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO $app_system`)
+
+	isolationtest.TestStrategy(t, func(t *testing.T, opts ...isolation.Option) isolationtest.Target {
+		pool, err := isolation.New(s, opts...)
+		require.NoError(t, err)
+		return isolationtest.Target{
+			Pool:        pool,
+			Provision:   s.Provision,
+			Deprovision: s.Deprovision,
+			Shared:      true,
+			System:      true,
+			Kill:        func(ctx context.Context) error { return kill(ctx, f.admin, f.role) },
+		}
+	})
 }

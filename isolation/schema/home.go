@@ -8,6 +8,7 @@ import (
 
 	"github.com/tenancy-go/tenancy/isolation"
 	"github.com/tenancy-go/tenancy/isolation/internal/pghome"
+	"github.com/tenancy-go/tenancy/isolation/postgres"
 	"github.com/tenancy-go/tenancy/tenant"
 )
 
@@ -95,20 +96,53 @@ func (s *Strategy) complete(h *home) error {
 	return nil
 }
 
-// confinement returns the SQL that confines a session to h. It begins by checking
-// that the names still mean what they meant when the registry was read: a cast
-// of 'stale home' to a number fails and undoes the whole message. Only then are
-// role and path set. pg_temp comes last, so that nothing in it shadows a table.
+// confinement returns the SQL that confines a session to h: a check that h is still
+// what it was, role and path. pg_temp comes last, so that nothing in it shadows a
+// table.
 func confinement(h *home, loggedIn bool) string {
-	role, schema := pghome.Literal(pghome.Quote(h.role)), pghome.Literal(pghome.Quote(h.schema))
-	check := fmt.Sprintf("%s::pg_catalog.regrole::pg_catalog.oid OPERATOR(pg_catalog.=) %d::pg_catalog.oid"+
-		" AND %s::pg_catalog.regnamespace::pg_catalog.oid OPERATOR(pg_catalog.=) %d::pg_catalog.oid",
-		role, h.roleOID, schema, h.schemaOID)
-	take := "SET ROLE " + pghome.Quote(h.role) + ";"
+	check, take := h.isCurrent(), "SET ROLE "+pghome.Quote(h.role)+";"
 	if loggedIn {
 		check += fmt.Sprintf(" AND SESSION_USER::pg_catalog.text OPERATOR(pg_catalog.=) %s::pg_catalog.text", pghome.Literal(h.role))
 		take = ""
 	}
-	return "SELECT (CASE WHEN " + check + " THEN '1' ELSE 'stale home' END)::pg_catalog.int4;" +
-		take + "SET search_path TO " + pghome.Quote(h.schema) + ", pg_temp;"
+	return "SELECT " + failUnless(check) + ";" + take + "SET search_path TO " + h.path() + ";"
+}
+
+// entry gives h to one transaction. The login role may not be what an earlier
+// statement has left, so it comes first. Should the server evaluate the rest in
+// another order, the session is left with the login role's rights, which are none.
+func (s *Strategy) entry(id tenant.ID, h *home) postgres.Entry {
+	return postgres.Entry{
+		Local: true,
+		Statements: []postgres.Statement{
+			{Query: "SET SESSION AUTHORIZATION DEFAULT"},
+			{
+				Query: "SELECT tenancy.clear(), " + failUnless(h.isCurrent()) +
+					", pg_catalog.set_config('search_path', $1, true), pg_catalog.set_config('role', $2, true)",
+				Args: []string{h.path(), h.role},
+			},
+		},
+		Failed: func(err error) {
+			if isStale(err) {
+				s.forget(id, h)
+			}
+		},
+	}
+}
+
+// path is what names are looked up in.
+func (h *home) path() string { return pghome.Quote(h.schema) + ", pg_temp" }
+
+// isCurrent returns a condition: that h's names still mean what they meant when the
+// registry was read.
+func (h *home) isCurrent() string {
+	return fmt.Sprintf("%s::pg_catalog.regrole::pg_catalog.oid OPERATOR(pg_catalog.=) %d::pg_catalog.oid"+
+		" AND %s::pg_catalog.regnamespace::pg_catalog.oid OPERATOR(pg_catalog.=) %d::pg_catalog.oid",
+		pghome.Literal(pghome.Quote(h.role)), h.roleOID, pghome.Literal(pghome.Quote(h.schema)), h.schemaOID)
+}
+
+// failUnless returns an expression that fails unless the condition holds, by a cast
+// of 'stale home' to a number, and so undoes the whole transaction.
+func failUnless(condition string) string {
+	return "(CASE WHEN " + condition + " THEN '1' ELSE 'stale home' END)::pg_catalog.int4"
 }

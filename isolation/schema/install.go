@@ -11,6 +11,7 @@ import (
 
 	"github.com/tenancy-go/tenancy/isolation"
 	"github.com/tenancy-go/tenancy/isolation/internal/pghome"
+	"github.com/tenancy-go/tenancy/isolation/internal/pgsession"
 )
 
 // ownVersions is the version table of the registry itself.
@@ -92,13 +93,30 @@ func (s *Strategy) setUp(ctx context.Context, conn *sql.Conn, in *installation) 
 	if err := migrate(ctx, s.admin, files, ownVersions); err != nil {
 		return err
 	}
-	if err := pghome.ExecAll(ctx, conn, in.rights()...); err != nil {
+	if err := pghome.ExecAll(ctx, conn, append([]string{pgsession.Clear}, in.rights()...)...); err != nil {
 		return err
 	}
 	if !s.revokeConfig {
 		return nil
 	}
-	return in.revokeConfig(ctx, conn)
+	if err := in.revokeConfig(ctx, conn); err != nil || !s.scoped {
+		return err
+	}
+	return in.grantConfig(ctx, conn)
+}
+
+// grantConfig lets the login role alone set what a transaction runs under.
+func (in *installation) grantConfig(ctx context.Context, conn *sql.Conn) error {
+	const may = `SELECT has_function_privilege($1, 'pg_catalog.set_config(text,text,boolean)', 'EXECUTE')`
+	var granted bool
+	if err := conn.QueryRowContext(ctx, may, in.login).Scan(&granted); err != nil || granted {
+		return err
+	}
+	grant := "GRANT EXECUTE ON FUNCTION pg_catalog.set_config(text, text, boolean) TO " + pghome.Quote(in.login)
+	if !in.superuser {
+		return fmt.Errorf("%w: RevokeSetConfig with TransactionScoped needs a superuser; have one run in database %s: %s", isolation.ErrUnsafe, in.database, grant)
+	}
+	return pghome.ExecAll(ctx, conn, grant)
 }
 
 // rights returns the statements that let the login role read the registry, one
@@ -108,6 +126,7 @@ func (in *installation) rights() []string {
 		"REVOKE ALL ON SCHEMA tenancy FROM PUBLIC",
 		"GRANT USAGE ON SCHEMA tenancy TO " + pghome.Quote(in.login),
 		"GRANT EXECUTE ON FUNCTION tenancy.home_of(text) TO " + pghome.Quote(in.login),
+		"GRANT EXECUTE ON FUNCTION tenancy.clear() TO " + pghome.Quote(in.login),
 	}
 	if in.ownsDatabase {
 		statements = append(statements, "REVOKE TEMPORARY, CREATE ON DATABASE "+pghome.Quote(in.database)+" FROM PUBLIC")

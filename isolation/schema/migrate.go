@@ -46,8 +46,13 @@ func (r record) asOwner(ctx context.Context, conn driver.Conn) error {
 	if !ok {
 		return errors.New("the administrative connector's connections cannot run a statement directly; use package isolation/postgres")
 	}
-	_, err := execer.ExecContext(ctx, "SET ROLE "+pghome.Quote(r.owner)+"; SET search_path TO "+pghome.Quote(r.schema)+", pg_temp", nil)
+	_, err := execer.ExecContext(ctx, r.enter(), nil)
 	return err
+}
+
+// enter returns the SQL that makes a session r's owner's.
+func (r record) enter() string {
+	return "SET ROLE " + pghome.Quote(r.owner) + "; SET search_path TO " + pghome.Quote(r.schema) + ", pg_temp"
 }
 
 // letIn lets the login role take on the tenant's role; with LoginRoles, it lets

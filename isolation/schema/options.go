@@ -23,6 +23,7 @@ type config struct {
 	name         func(tenant.ID) string
 	login        *login
 	revokeConfig bool
+	scoped       bool
 }
 
 // Admin gives the connector that Prepare, Provision, Migrate, Deprovision and
@@ -50,6 +51,15 @@ func Name(name func(tenant.ID) string) Option { return func(c *config) { c.name 
 // must be a superuser for it, or a superuser has done so before.
 func RevokeSetConfig() Option { return func(c *config) { c.revokeConfig = true } }
 
+// TransactionScoped leaves nothing on the session: the tenant's role and schema
+// travel with each statement, and at the beginning of each transaction, in the same
+// flight. Then a pooler in transaction mode may stand before the server
+// (postgres.BehindPooler). Nothing is prepared at the server, so statements that come
+// again cost more than on a session of one's own. It does not go together with
+// [LoginRoles]. With [RevokeSetConfig], the login role keeps set_config; tenants'
+// statements never run as that role.
+func TransactionScoped() Option { return func(c *config) { c.scoped = true } }
+
 // LoginRoles makes each tenant's role one that logs in by itself, and gives each
 // tenant connections of its own. Nothing that SQL can say then reaches another
 // tenant, at the price of connections that tenants cannot share.
@@ -65,6 +75,9 @@ func LoginRoles(secret []byte, connect func(role, password string) (driver.Conne
 func (c *config) validate() error {
 	if c.name == nil {
 		return errors.New("isolation/schema: Name: nil function")
+	}
+	if c.login != nil && c.scoped {
+		return errors.New("isolation/schema: LoginRoles give each tenant sessions of its own, TransactionScoped gives it none: choose one of them")
 	}
 	if c.login != nil && (len(c.login.secret) < minSecret || c.login.connect == nil) {
 		return fmt.Errorf("isolation/schema: LoginRoles: want a secret of %d bytes at least, and a function that connects", minSecret)

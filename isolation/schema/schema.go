@@ -97,13 +97,16 @@ func (s *Strategy) PlaceSystem(context.Context) (isolation.Place, error) {
 func (s *Strategy) TenantsPerConn() int { return tenantsPerConn }
 
 // Confine clears the session, takes on t's role and makes t's schema the only one
-// that names are looked up in, in one round trip. A home that was removed or
-// replaced since it was read from the registry is refused by the server, and read
-// again.
+// that names are looked up in, in one round trip; with [TransactionScoped], in none,
+// since that happens along with each statement. A home that was removed or replaced
+// since it was read from the registry is refused by the server, and read again.
 func (s *Strategy) Confine(ctx context.Context, conn driver.Conn, t tenant.Tenant) error {
 	h, err := s.home(ctx, t.ID)
 	if err != nil {
 		return err
+	}
+	if s.scoped {
+		return pgsession.Enter(conn, s.entry(t.ID, h))
 	}
 	err = pgsession.Confine(ctx, conn, h.confine)
 	if err == nil || !isStale(err) {

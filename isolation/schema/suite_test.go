@@ -9,6 +9,7 @@ import (
 	"github.com/tenancy-go/tenancy/isolation"
 	"github.com/tenancy-go/tenancy/isolation/internal/pghome"
 	"github.com/tenancy-go/tenancy/isolation/isolationtest"
+	"github.com/tenancy-go/tenancy/isolation/postgres"
 	"github.com/tenancy-go/tenancy/isolation/schema"
 	"github.com/tenancy-go/tenancy/tenant"
 )
@@ -65,4 +66,50 @@ func (f *fixture) kill(ctx context.Context) error {
 	_, err := f.root.ExecContext(ctx, `SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity
 		WHERE datname = current_database() AND usename IS DISTINCT FROM current_user`)
 	return err
+}
+
+// bouncerPool is fewer than the suite has workers, so each session serves many
+// tenants.
+const bouncerPool = 3
+
+func TestThroughPgBouncer(t *testing.T) {
+	t.Parallel()
+	t.Run("default", func(t *testing.T) { runPooledSuite(t) })
+	t.Run("without set_config", func(t *testing.T) { runPooledSuite(t, schema.RevokeSetConfig()) })
+}
+
+func runPooledSuite(t *testing.T, opts ...schema.Option) {
+	t.Helper()
+	t.Parallel()
+	f := newFixture(t)
+	bouncer := f.Bouncer(t, "transaction", bouncerPool, f.login, "secret")
+	pooled, err := postgres.NewConnector(bouncer.URL(), postgres.BehindPooler(), postgres.CloseToCancel())
+	require.NoError(t, err)
+	s, err := schema.New(pooled, append(append(suiteOptions(f), schema.Admin(f.admin), schema.TransactionScoped()), opts...)...)
+	require.NoError(t, err)
+	runSuite(t, f, s)
+	require.NoError(t, s.Verify(t.Context()))
+}
+
+func TestSessionModeRefusesAPooler(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	bouncer := f.Bouncer(t, "transaction", bouncerPool, f.login, "secret")
+	pooled, err := postgres.NewConnector(bouncer.URL(), postgres.BehindPooler(), postgres.CloseToCancel())
+	require.NoError(t, err)
+	s, err := schema.New(pooled, append(suiteOptions(f), schema.Admin(f.admin))...)
+	require.NoError(t, err)
+	acme := tenant.Tenant{ID: "acme"}
+	require.NoError(t, s.Provision(t.Context(), acme))
+	db := open(t, s)
+	_, err = db.ExecContext(tenant.NewContext(t.Context(), acme), `SELECT 1`)
+	require.ErrorIs(t, err, isolation.ErrUnsafe)
+	require.ErrorContains(t, err, "TransactionScoped")
+}
+
+func TestTransactionScopedExcludesLoginRoles(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	_, err := schema.New(f.app, schema.TransactionScoped(), f.loginRoles())
+	require.ErrorContains(t, err, "choose one of them")
 }

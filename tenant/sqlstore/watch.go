@@ -6,19 +6,12 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/lib/pq"
-
+	"github.com/tenancy-go/tenancy/internal/pglisten"
 	"github.com/tenancy-go/tenancy/tenant"
 )
 
 // channel is what the trigger of the migration notifies.
 const channel = "tenancy_tenants"
-
-// Pauses between attempts to reach a server that was lost.
-const (
-	minReconnect = 100 * time.Millisecond
-	maxReconnect = 10 * time.Second
-)
 
 // Watch implements [tenant.Watcher]. It fails at once if it cannot start; a
 // connection lost later is made anew, as often as it takes. See the package's
@@ -37,109 +30,17 @@ func (s *Store) Watch(ctx context.Context, changed func(tenant.Change)) error {
 }
 
 func (s *Store) watchPostgres(ctx context.Context, changed func(tenant.Change)) error {
-	l, err := s.listen(ctx)
-	if err != nil {
-		return failed(ctx, "watch", err)
-	}
-	for {
-		err := l.deliver(ctx, changed)
+	err := pglisten.Follow(ctx, s.dsn, channel, func(n pglisten.Notice) {
+		id, err := tenant.ParseID(n.Payload)
 		if err != nil {
-			return err
+			id = "" // a gap, or sent by hand, or for all at once
 		}
-		if l, err = s.listenAgain(ctx); err != nil {
-			return err
-		}
+		changed(tenant.Change{ID: id})
+	})
+	if ctx.Err() != nil {
+		return ctx.Err()
 	}
-}
-
-// listener is a connection that listens.
-type listener struct {
-	conn     *pq.ListenerConn
-	notified <-chan *pq.Notification // closed when the connection is lost
-}
-
-// deliver calls changed until the connection is lost, then returns nil, or until
-// ctx ends.
-func (l listener) deliver(ctx context.Context, changed func(tenant.Change)) error {
-	defer l.close()
-	changed(tenant.Change{})
-	for {
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case n, ok := <-l.notified:
-			if !ok {
-				return nil
-			}
-			id, err := tenant.ParseID(n.Extra)
-			if err != nil {
-				id = "" // sent by hand, or for all at once
-			}
-			changed(tenant.Change{ID: id})
-		}
-	}
-}
-
-// close ends the connection, and takes what it had still to say.
-func (l listener) close() {
-	_ = l.conn.Close() // lost already, or of no more use
-	for range l.notified {
-	}
-}
-
-// listen connects and listens. Connecting cannot be stopped: when ctx ends first
-// it is left to end by itself, within connect_timeout of the address, and is
-// closed then.
-func (s *Store) listen(ctx context.Context) (listener, error) {
-	type outcome struct {
-		listener
-		err error
-	}
-	done := make(chan outcome)
-	go func() {
-		l, err := connect(s.dsn)
-		select {
-		case done <- outcome{l, err}:
-		case <-ctx.Done():
-			if err == nil {
-				l.close()
-			}
-		}
-	}()
-	select {
-	case <-ctx.Done():
-		return listener{}, ctx.Err()
-	case o := <-done:
-		return o.listener, o.err
-	}
-}
-
-func connect(dsn string) (listener, error) {
-	notified := make(chan *pq.Notification, 128)
-	conn, err := pq.NewListenerConn(dsn, notified)
-	if err != nil {
-		return listener{}, err
-	}
-	l := listener{conn, notified}
-	if _, err := conn.Listen(channel); err != nil {
-		l.close()
-		return listener{}, err
-	}
-	return l, nil
-}
-
-// listenAgain tries until it succeeds or ctx ends.
-func (s *Store) listenAgain(ctx context.Context) (listener, error) {
-	for pause := minReconnect; ; pause = min(2*pause, maxReconnect) {
-		select {
-		case <-ctx.Done():
-			return listener{}, ctx.Err()
-		case <-time.After(pause):
-		}
-		if l, err := s.listen(ctx); err == nil {
-			return l, nil
-		}
-	}
+	return failed(ctx, "watch", err)
 }
 
 // watchSQLite looks into the list of changes that triggers keep.

@@ -18,13 +18,19 @@ const versionTable = "tenancy_version"
 
 // migrate brings the file at path to the current schema.
 func (s *Strategy) migrate(ctx context.Context, path string) (err error) {
-	db := sql.OpenDB(migrationConnector{plainConnector{driver: s.driver, dsn: dsn(path, migrationQuery())}})
-	db.SetMaxOpenConns(1)
+	db := s.openMigrator(path)
 	defer func() { err = errors.Join(err, db.Close()) }()
 	if err := db.PingContext(ctx); err != nil || s.migrations == nil {
 		return err
 	}
 	return sqlkit.Migrate(ctx, db, sqlkit.SQLite, s.migrations, versionTable)
+}
+
+// openMigrator returns one connection, as migrations need it, to the file at path.
+func (s *Strategy) openMigrator(path string) *sql.DB {
+	db := sql.OpenDB(migrationConnector{plainConnector{driver: s.driver, dsn: dsn(path, migrationQuery())}})
+	db.SetMaxOpenConns(1)
+	return db
 }
 
 type migrationConnector struct {
@@ -65,6 +71,39 @@ func (m *migrator) ExecContext(ctx context.Context, query string, args []driver.
 		return nil, err
 	}
 	return m.sqliteConn.ExecContext(ctx, query, args)
+}
+
+// BeginTx begins a transaction of database/sql's, which commits under the same
+// condition.
+func (m *migrator) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, error) {
+	before, err := m.changes(ctx)
+	if err != nil {
+		return nil, err
+	}
+	tx, err := m.sqliteConn.BeginTx(ctx, opts)
+	if err != nil {
+		return nil, err
+	}
+	m.before = before
+	return migratorTx{Tx: tx, migrator: m}, nil
+}
+
+// Begin begins a transaction without a context.
+func (m *migrator) Begin() (driver.Tx, error) {
+	return m.BeginTx(context.Background(), driver.TxOptions{})
+}
+
+type migratorTx struct {
+	driver.Tx
+	migrator *migrator
+}
+
+// Commit rolls back instead if a reference is to nothing.
+func (t migratorTx) Commit() error {
+	if err := t.migrator.checkReferences(context.Background()); err != nil {
+		return errors.Join(err, t.Rollback())
+	}
+	return t.Tx.Commit()
 }
 
 // checkReferences looks for references to nothing, if anything was changed.

@@ -6,6 +6,9 @@ import (
 	"context"
 	"database/sql/driver"
 	"fmt"
+
+	"github.com/tenancy-go/tenancy/isolation"
+	"github.com/tenancy-go/tenancy/isolation/postgres"
 )
 
 // Reset returns a session to how it was when it was opened: role, settings,
@@ -38,6 +41,9 @@ func Confine(ctx context.Context, conn driver.Conn, sql string) error {
 	if !ok {
 		return fmt.Errorf("isolation: connection of type %T cannot run a statement directly; use a connector of package isolation/postgres", conn)
 	}
+	if shared, ok := conn.(interface{ BehindPooler() bool }); ok && shared.BehindPooler() {
+		return ErrPooler
+	}
 	// Without arguments lib/pq uses the simple protocol, which takes several
 	// statements and runs them in one transaction.
 	if _, err := execer.ExecContext(ctx, Reset+sql, nil); err != nil {
@@ -45,3 +51,56 @@ func Confine(ctx context.Context, conn driver.Conn, sql string) error {
 	}
 	return nil
 }
+
+// ErrPooler means that a connection may lead through a pooler, which hands what is
+// left on a session to others.
+var ErrPooler = fmt.Errorf("%w: the connector is postgres.BehindPooler, so the strategy needs the option TransactionScoped; or connect to PostgreSQL itself", isolation.ErrUnsafe)
+
+// Enter gives conn's session to a tenant by e, in the flight of the next statement.
+func Enter(conn driver.Conn, e postgres.Entry) error {
+	c, ok := conn.(interface{ Enter(e postgres.Entry) error })
+	if !ok {
+		return fmt.Errorf("%w: connection of type %T cannot take a tenant along with a statement; use a connector of package isolation/postgres", isolation.ErrUnsafe, conn)
+	}
+	return c.Enter(e)
+}
+
+// Clearing is the part of a function in plpgsql that does what [Reset] does, but for
+// the sequences' last values and for statements that the driver prepared, whose texts
+// it cannot tell from others'. What is rarely there is looked for before it is cleared,
+// which costs less.
+//
+// It runs under whatever settings it finds, so every name in it is qualified.
+const Clearing = `
+  PERFORM pg_catalog.pg_advisory_unlock_all();
+  IF pg_catalog.current_setting('role') OPERATOR(pg_catalog.<>) 'none' THEN
+    SET ROLE NONE;
+  END IF;
+  RESET ALL;
+  IF EXISTS (SELECT FROM pg_catalog.pg_cursor()) THEN
+    EXECUTE 'CLOSE ALL';
+  END IF;
+  IF EXISTS (SELECT FROM pg_catalog.pg_listening_channels()) THEN
+    UNLISTEN *;
+  END IF;
+  IF pg_catalog.pg_my_temp_schema() OPERATOR(pg_catalog.<>) 0::pg_catalog.oid THEN
+    DISCARD TEMP;
+  END IF;
+  DECLARE
+    made pg_catalog.name;
+  BEGIN
+    FOR made IN SELECT s.name FROM pg_catalog.pg_prepared_statement() AS s WHERE s.from_sql LOOP
+      EXECUTE pg_catalog.format('DEALLOCATE %I', made);
+    END LOOP;
+  END;`
+
+// ClearBody is the body of tenancy.clear(), a volatile function for sessions that are
+// given to a tenant together with each statement. Every tenant's role may call it: it
+// changes nothing but the session.
+const ClearBody = `
+BEGIN` + Clearing + `
+  DISCARD SEQUENCES;
+END`
+
+// Clear makes tenancy.clear() in a schema that is there.
+const Clear = "CREATE OR REPLACE FUNCTION tenancy.clear() RETURNS pg_catalog.void LANGUAGE plpgsql VOLATILE AS $tenancy$" + ClearBody + "$tenancy$"
