@@ -109,6 +109,11 @@ func (s *Strategy) find(ctx context.Context, tx *sql.Tx, role, query string) ([]
 	if err != nil {
 		return nil, fmt.Errorf("isolation/row: audit: %w", err)
 	}
+	return scanFindings(rows)
+}
+
+// scanFindings reads and closes the rows of an audit.
+func scanFindings(rows *sql.Rows) ([]Finding, error) {
 	defer rows.Close()
 	var findings []Finding
 	for rows.Next() {
@@ -163,28 +168,29 @@ const functionIsCurrent = `SELECT EXISTS (
 // auditPrivate finds tables and sequences of the schema tenancy that are missing, or
 // that the runtime role may use.
 func (s *Strategy) auditPrivate(ctx context.Context, tx *sql.Tx, role string) ([]Finding, error) {
-	var findings []Finding
-	for _, r := range s.mode.private() {
-		var exists, open bool
-		err := tx.QueryRowContext(ctx, relationIsPrivate, r.name, role).Scan(&exists, &open)
-		if err != nil {
-			return nil, fmt.Errorf("isolation/row: audit: %w", err)
-		}
-		f := Finding{Object: strings.ToLower(r.kind()) + " tenancy." + r.name, Problem: "it is missing", Remedy: "call Install"}
-		if open {
-			f.Problem = fmt.Sprintf("%s holds rights on it, so the runtime role could forge its tenant", pq.QuoteIdentifier(role))
-		}
-		if !exists || open {
-			findings = append(findings, f)
-		}
+	relations := s.mode.private()
+	if len(relations) == 0 {
+		return nil, nil
 	}
-	return findings, nil
+	kinds, names := make([]string, len(relations)), make([]string, len(relations))
+	for i, r := range relations {
+		kinds[i], names[i] = strings.ToLower(r.kind()), r.name
+	}
+	rows, err := tx.QueryContext(ctx, privateAudit, pq.Array(kinds), pq.Array(names), role)
+	if err != nil {
+		return nil, fmt.Errorf("isolation/row: audit: %w", err)
+	}
+	return scanFindings(rows)
 }
 
-const relationIsPrivate = `
-WITH rel AS (SELECT c.oid, c.relkind, c.relowner FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = 'tenancy' AND c.relname = $1::name)
-SELECT EXISTS (SELECT FROM rel), EXISTS (
-  SELECT FROM rel JOIN pg_roles r ON pg_has_role($2::name, r.oid, 'MEMBER')
-  WHERE CASE rel.relkind WHEN 'S' THEN has_sequence_privilege(r.oid, rel.oid, 'USAGE,SELECT,UPDATE')
-    ELSE has_table_privilege(r.oid, rel.oid, 'SELECT,INSERT,UPDATE,DELETE,TRUNCATE,REFERENCES,TRIGGER')
-      OR has_any_column_privilege(r.oid, rel.oid, 'SELECT,INSERT,UPDATE,REFERENCES') END)`
+// privateAudit takes kinds, names and the runtime role.
+const privateAudit = `
+SELECT want.kind || ' tenancy.' || want.name, CASE WHEN c.oid IS NULL THEN 'it is missing' ELSE format('%I holds rights on it, so it could forge its tenant', $3::name) END, 'call Install'
+FROM unnest($1::text[], $2::text[]) AS want(kind, name)
+LEFT JOIN pg_class c ON c.relname = want.name AND c.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = 'tenancy')
+  AND c.relkind = CASE want.kind WHEN 'sequence' THEN 'S' ELSE 'r' END::"char"
+WHERE c.oid IS NULL OR EXISTS (
+  SELECT FROM pg_roles r WHERE pg_has_role($3::name, r.oid, 'MEMBER') AND CASE c.relkind
+    WHEN 'S' THEN has_sequence_privilege(r.oid, c.oid, 'USAGE,SELECT,UPDATE')
+    ELSE has_table_privilege(r.oid, c.oid, 'SELECT,INSERT,UPDATE,DELETE,TRUNCATE,REFERENCES,TRIGGER') OR has_any_column_privilege(r.oid, c.oid, 'SELECT,INSERT,UPDATE,REFERENCES')
+    END)`

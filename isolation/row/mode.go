@@ -74,6 +74,9 @@ func (c *config) mode() (m mode, keys *keyring, err error) {
 		keys = newKeyring(c.choice.keys)
 		return signed{keys: keys, now: c.choice.now, life: c.choice.life}, keys, nil
 	default:
+		if c.scoped && c.harden {
+			return nil, nil, errors.New("isolation/row: Harden takes set_config away, which Plain needs to be TransactionScoped: use Signed")
+		}
 		return plain{}, nil, nil
 	}
 }
@@ -82,6 +85,7 @@ func (c *config) mode() (m mode, keys *keyring, err error) {
 type relation struct {
 	name     string
 	sequence bool
+	unlogged bool   // a table that is worth nothing after a restart
 	columns  string // of a table
 }
 
@@ -99,5 +103,9 @@ func (r relation) sql() string {
 	if !r.sequence {
 		definition = " (" + r.columns + ")"
 	}
-	return fmt.Sprintf("CREATE %s IF NOT EXISTS tenancy.%s%s", r.kind(), r.name, definition)
+	unlogged := ""
+	if r.unlogged {
+		unlogged = "UNLOGGED "
+	}
+	return fmt.Sprintf("CREATE %s%s IF NOT EXISTS tenancy.%s%s", unlogged, r.kind(), r.name, definition)
 }

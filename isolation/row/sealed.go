@@ -42,9 +42,9 @@ func newSealed(keys *keyring, now func() time.Time) *sealed { return &sealed{key
 
 func (*sealed) name() string { return modeSealed }
 
-// admit gives the session the count from which its tokens go on. It is the only token
-// that a session without a count accepts, so it must not be seen by who might use it
-// again: it is an argument of a statement that ran before any tenant's.
+// admit gives the session the count from which its tokens go on. Its token is the only
+// one that a session without a count accepts. The database takes down that it was used,
+// until it has expired: nobody empties the registers and uses all tokens a second time.
 func (m *sealed) admit(ctx context.Context, conn driver.Conn) error {
 	c, err := session(conn)
 	if err != nil {
@@ -123,7 +123,7 @@ func (*sealed) local(driver.Conn, tenant.ID) postgres.Entry {
 func (*sealed) renewAfter() time.Duration { return 0 }
 
 func (*sealed) private() []relation {
-	relations := []relation{keysTable}
+	relations := []relation{keysTable, {name: "opened", unlogged: true, columns: "count pg_catalog.int8 PRIMARY KEY, until pg_catalog.timestamptz NOT NULL"}}
 	for _, name := range []string{
 		"session", "tenant", "tenant_1", "tenant_2", "tenant_3", "tenant_4", "tenant_5", "tenant_6", "tenant_7", "tenant_uuid", "tenant_uuid_low",
 	} {
@@ -171,6 +171,12 @@ END`},
 		{name: "open", args: "token text", returns: "void", volatility: "VOLATILE", parallel: "UNSAFE", definer: true, body: `
 DECLARE` + claimed + `
 BEGIN` + verification("open") + bound + `
+  DELETE FROM tenancy.opened WHERE until < clock_timestamp();
+  INSERT INTO tenancy.opened (count, until) VALUES (split_part(claim, '.', 4)::int8, to_timestamp(split_part(claim, '.', 3)::int8) + '1 minute')
+    ON CONFLICT DO NOTHING;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'tenancy: the token was used before' USING ERRCODE = '42501';
+  END IF;
   PERFORM setval('tenancy.session'::regclass, split_part(claim, '.', 4)::int8);
 END`},
 		{name: "enter", args: "token text", returns: "void", volatility: "VOLATILE", parallel: "UNSAFE", definer: true, body: `

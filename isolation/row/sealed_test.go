@@ -100,6 +100,7 @@ func TestModesThatCannotBe(t *testing.T) {
 	for _, opts := range [][]row.Option{
 		{row.Sealed(row.Key{})}, {row.Sealed(k1, k2)}, {row.Sealed(k1), row.Signed(k1)}, {row.Plain(), row.Sealed(k1)},
 		{row.Sealed(k1), row.TransactionScoped()}, {row.Signed(k1), row.TokenLife(time.Second)}, {row.Clock(nil)},
+		{row.TransactionScoped(), row.Harden()},
 	} {
 		_, err := row.New(f.runtime, opts...)
 		require.Error(t, err)
@@ -316,4 +317,45 @@ func TestPrivatePartsAreWatched(t *testing.T) {
 	}
 	c := newSession(t, s)
 	c.confine(s, acme)
+}
+
+// TestUnforgeablePlansStayParallel wants the tenant to be asked for once, in the leader.
+func TestUnforgeablePlansStayParallel(t *testing.T) {
+	t.Parallel()
+	for _, m := range unforgeable {
+		t.Run(m.name, func(t *testing.T) {
+			t.Parallel()
+			f := open(t, `CREATE TABLE orders (tenant_id text NOT NULL, id int, title text)`)
+			s := f.installed(t, m.mode(newKey(t, "k1")))
+			c := newSession(t, s)
+			c.confine(s, acme)
+			c.must(`INSERT INTO orders (id) SELECT g FROM generate_series(1, 3000) g`)
+			f.exec(t, `ANALYZE orders`)
+			c.must(`SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0; SET min_parallel_table_scan_size = 0; SET max_parallel_workers_per_gather = 2`)
+			plan := strings.Join(c.column(`EXPLAIN SELECT sum(id) FROM orders`), "\n")
+			assert.Equal(t, 1, strings.Count(plan, "InitPlan"), plan)
+			assert.Contains(t, plan, "Parallel Seq Scan")
+			assert.Equal(t, []string{"3000"}, c.column(`SELECT count(*) FROM orders`))
+			assert.Equal(t, []string{"acme"}, c.column(`SELECT max(tenancy.current_tenant()) FROM orders`))
+		})
+	}
+}
+
+// TestUnforgeableCachedPlansFollowTheTenant plans a statement once for all.
+func TestUnforgeableCachedPlansFollowTheTenant(t *testing.T) {
+	t.Parallel()
+	for _, m := range unforgeable {
+		t.Run(m.name, func(t *testing.T) {
+			t.Parallel()
+			f := open(t, tables+`; CREATE FUNCTION titles() RETURNS SETOF text LANGUAGE plpgsql AS 'BEGIN RETURN QUERY SELECT title FROM orders; END'`)
+			f.exec(t, `INSERT INTO orders VALUES ('acme', 1, 'acme'), ('globex', 1, 'globex')`)
+			s := f.installed(t, m.mode(newKey(t, "k1")))
+			c := newSession(t, s)
+			for _, who := range []string{"acme", "globex", "acme"} {
+				c.confine(s, tenant.Tenant{ID: tenant.ID(who)})
+				c.must(`SET plan_cache_mode = force_generic_plan`)
+				assert.Equal(t, []string{who}, c.column(`SELECT * FROM titles()`), "a function keeps its plans")
+			}
+		})
+	}
 }
