@@ -22,8 +22,9 @@ import (
 )
 
 var (
-	acme   = tenant.Tenant{ID: "acme"}
-	globex = tenant.Tenant{ID: "globex"}
+	acme      = tenant.Tenant{ID: "acme"}
+	globex    = tenant.Tenant{ID: "globex"}
+	acmeTrial = tenant.Tenant{ID: "acme-trial"}
 )
 
 // kinds are the strategies, by name.
