@@ -388,7 +388,7 @@ func (m *moving) back(ctx context.Context) error {
 		}
 		return fmt.Errorf("archive: roll back tenant %s: %w", m.tenant.ID, err)
 	}
-	err := m.from.administer(ctx, func(ctx context.Context, conn *sql.Conn, c capture) error { return c.remove(ctx, conn, false) })
+	err := m.from.administer(ctx, func(ctx context.Context, conn *sql.Conn, c capture) error { return c.remove(ctx, conn) })
 	if err != nil {
 		return fmt.Errorf("archive: roll back tenant %s: %w", m.tenant.ID, err)
 	}
@@ -420,13 +420,13 @@ func (m *moving) finish(ctx context.Context) error {
 		err = m.step(ctx, Dropping)
 	}
 	if err == nil {
-		err = m.from.administer(ctx, func(ctx context.Context, conn *sql.Conn, c capture) error { return c.remove(ctx, conn, true) })
+		err = m.from.administer(ctx, func(ctx context.Context, conn *sql.Conn, c capture) error { return c.leave(ctx, conn) })
 		if errors.Is(err, isolation.ErrNotProvisioned) { // removed before a kill
 			err = nil
 		}
 	}
 	if err == nil {
-		err = m.from.removeHome(ctx)
+		err = errors.Join(m.drain(ctx, m.tenant.ID), m.from.removeHome(ctx))
 	}
 	if err != nil {
 		return fmt.Errorf("archive: remove the old home of tenant %s in %s: %w", m.tenant.ID, r.From, err)
