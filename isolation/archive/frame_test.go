@@ -40,15 +40,19 @@ func TestVerify(t *testing.T) {
 func TestDamage(t *testing.T) {
 	t.Parallel()
 	data := small(t)
+	whole, err := archive.Verify(t.Context(), bytes.NewReader(data), nil)
+	require.NoError(t, err)
 	for n := range data {
 		_, err := archive.Verify(t.Context(), bytes.NewReader(data[:n]), nil)
 		require.ErrorIs(t, err, archive.ErrDamaged, "cut after %d of %d bytes", n, len(data))
 		changed := bytes.Clone(data)
 		changed[n] ^= 0x10
-		_, err = archive.Verify(t.Context(), bytes.NewReader(changed), nil)
-		require.Error(t, err, "byte %d of %d changed", n, len(data))
+		got, err := archive.Verify(t.Context(), bytes.NewReader(changed), nil)
+		if err == nil { // such as the memory that unpacking may take, which changes no row
+			require.Equal(t, whole, got, "byte %d of %d changed", n, len(data))
+		}
 	}
-	_, err := archive.Verify(t.Context(), io.MultiReader(bytes.NewReader(data), bytes.NewReader(data)), nil)
+	_, err = archive.Verify(t.Context(), io.MultiReader(bytes.NewReader(data), bytes.NewReader(data)), nil)
 	assert.ErrorIs(t, err, archive.ErrDamaged, "something follows")
 }
 

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -33,8 +34,8 @@ const (
 	childTo     = "ARCHIVE_CHILD_TO"
 	childAt     = "ARCHIVE_CHILD_AT"   // the step at which it kills itself, or ""
 	childWhen   = "ARCHIVE_CHILD_WHEN" // before or after the step is recorded
-	childAdmin  = "ARCHIVE_CHILD_ADMIN"
-	childApp    = "ARCHIVE_CHILD_APP"
+	childShared = "ARCHIVE_CHILD_SHARED"
+	childOwn    = "ARCHIVE_CHILD_OWN"
 	childDir    = "ARCHIVE_CHILD_DIR"
 )
 
@@ -66,34 +67,44 @@ func (j dyingJournal) Update(ctx context.Context, r archive.Record) (archive.Rec
 	return j.Journal.Update(ctx, r)
 }
 
+// urls are how a child finds a database: as superuser, and as the application's role.
+type urls struct{ Admin, App string }
+
+func (u urls) open() (admin, app *postgres.Connector, err error) {
+	if admin, err = postgres.NewConnector(u.Admin); err == nil {
+		app, err = postgres.NewConnector(u.App)
+	}
+	return admin, app, err
+}
+
 // trio opens the places between which children move tenants.
-func trio(adminURL, appURL, dir string) (strategies map[string]archive.Strategy, control *sql.DB, err error) {
-	admin, err := postgres.NewConnector(adminURL)
-	if err != nil {
-		return nil, nil, err
-	}
-	app, err := postgres.NewConnector(appURL)
-	if err != nil {
-		return nil, nil, err
-	}
+func trio(shared, own urls, dir string) (strategies map[string]archive.Strategy, control *sql.DB, err error) {
 	f := testFiles()
-	shared, err := row.New(app, row.Admin(admin), row.Migrations(f.shared))
+	admin, app, err := shared.open()
 	if err != nil {
 		return nil, nil, err
 	}
-	own, err := schema.New(app, schema.Admin(admin), schema.Migrations(f.own))
-	if err != nil {
+	control = sql.OpenDB(admin)
+	strategies = map[string]archive.Strategy{}
+	if strategies["row"], err = row.New(app, row.Admin(admin), row.Migrations(f.shared)); err != nil {
 		return nil, nil, err
 	}
-	file, err := sqlitefile.New(dir, sqlitefile.Migrations(f.sqlite))
-	if err != nil {
+	if admin, app, err = own.open(); err != nil {
 		return nil, nil, err
 	}
-	return map[string]archive.Strategy{"row": shared, "schema": own, "sqlite": file}, sql.OpenDB(admin), nil
+	if strategies["schema"], err = schema.New(app, schema.Admin(admin), schema.Migrations(f.own)); err != nil {
+		return nil, nil, err
+	}
+	strategies["sqlite"], err = sqlitefile.New(dir, sqlitefile.Migrations(f.sqlite))
+	return strategies, control, err
 }
 
 func child(ctx context.Context) error {
-	strategies, control, err := trio(os.Getenv(childAdmin), os.Getenv(childApp), os.Getenv(childDir))
+	var shared, own urls
+	if err := errors.Join(json.Unmarshal([]byte(os.Getenv(childShared)), &shared), json.Unmarshal([]byte(os.Getenv(childOwn)), &own)); err != nil {
+		return err
+	}
+	strategies, control, err := trio(shared, own, os.Getenv(childDir))
 	if err != nil {
 		return err
 	}
@@ -132,13 +143,8 @@ type killing struct {
 
 func newKilling(t *testing.T) *killing {
 	t.Helper()
-	db := pgtest.Open(t)
-	role := pgtest.Name(t, "app")
-	root := sql.OpenDB(connector(t, db.URL()))
-	require.NoError(t, postgres.EnsureRole(t.Context(), root, role, "secret"))
-	require.NoError(t, root.Close())
-	dir := t.TempDir()
-	strategies, control, err := trio(db.URL(), db.As(role, "secret"), dir)
+	shared, own, dir := openURLs(t), openURLs(t), t.TempDir()
+	strategies, control, err := trio(shared, own, dir)
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, control.Close()) })
 	journal, err := archive.NewSQLJournal(t.Context(), control)
@@ -148,7 +154,21 @@ func newKilling(t *testing.T) *killing {
 		w.places[name] = pooled(t, &place{name: name, strategy: s})
 		w.archivers[name] = w.places[name].archiver(t)
 	}
-	return &killing{w, append(os.Environ(), childAdmin+"="+db.URL(), childApp+"="+db.As(role, "secret"), childDir+"="+dir)}
+	sharedText, err := json.Marshal(shared)
+	require.NoError(t, err)
+	ownText, err := json.Marshal(own)
+	require.NoError(t, err)
+	return &killing{w, append(os.Environ(), childShared+"="+string(sharedText), childOwn+"="+string(ownText), childDir+"="+dir)}
+}
+
+// openURLs makes a database and a role for an application.
+func openURLs(t *testing.T) urls {
+	t.Helper()
+	db, role := pgtest.Open(t), pgtest.Name(t, "app")
+	root := sql.OpenDB(connector(t, db.URL()))
+	require.NoError(t, postgres.EnsureRole(t.Context(), root, role, "secret"))
+	require.NoError(t, root.Close())
+	return urls{db.URL(), db.As(role, "secret")}
 }
 
 // run starts a child that moves a tenant, and returns once it was killed: by itself

@@ -60,9 +60,11 @@ type world struct {
 }
 
 // newWorld makes places, by name and kind.
-func newWorld(t testing.TB, kindOf map[string]string) *world {
+func newWorld(t testing.TB, kindOf map[string]string) *world { return worldOf(t, kindOf, testFiles()) }
+
+func worldOf(t testing.TB, kindOf map[string]string, f files) *world {
 	t.Helper()
-	control := newPlace(t, "row") // its database is as good as any
+	control := placeOf(t, "row", f) // its database is as good as any
 	journal, err := archive.NewSQLJournal(t.Context(), control.admin)
 	require.NoError(t, err)
 	w := &world{
@@ -73,7 +75,7 @@ func newWorld(t testing.TB, kindOf map[string]string) *world {
 		if kind == "row" && control != nil {
 			w.places[name], control = control, nil
 		} else {
-			w.places[name] = newPlace(t, kind)
+			w.places[name] = placeOf(t, kind, f)
 		}
 		w.archivers[name] = w.places[name].archiver(t)
 	}
@@ -259,6 +261,28 @@ func (tr *traffic) some(t testing.TB, n int64) {
 		case <-t.Context().Done():
 			t.Fatal("nothing is written")
 		case <-time.After(time.Millisecond):
+		}
+	}
+}
+
+// touch updates rows of events, one at a time, until stop is closed.
+func (w *world) touch(who tenant.Tenant, stop chan struct{}) error {
+	ctx := tenant.NewContext(context.Background(), who)
+	pace := time.NewTicker(5 * time.Millisecond)
+	defer pace.Stop()
+	for n := 1; ; n++ {
+		select {
+		case <-stop:
+			return nil
+		case <-pace.C:
+		}
+		at, err := w.placements.Placed(ctx, who.ID)
+		if err != nil {
+			return err
+		}
+		_, err = w.places[at].db.ExecContext(ctx, `UPDATE events SET kind = 'touched' WHERE id = $1`, n)
+		if err != nil && !archive.IsFrozen(err) {
+			return err
 		}
 	}
 }

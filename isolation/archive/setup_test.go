@@ -22,8 +22,9 @@ import (
 )
 
 var (
-	acme   = tenant.Tenant{ID: "acme"}
-	globex = tenant.Tenant{ID: "globex"}
+	acme      = tenant.Tenant{ID: "acme"}
+	globex    = tenant.Tenant{ID: "globex"}
+	acmeTrial = tenant.Tenant{ID: "acme-trial"}
 )
 
 // kinds are the strategies, by name.
@@ -35,6 +36,7 @@ type place struct {
 	strategy archive.Strategy
 	pool     *isolation.Pool
 	db       *sql.DB
+	url      string  // of the superuser's database; "" for SQLite
 	admin    *sql.DB // the superuser's, in the database of row and schema; nil for SQLite
 }
 
@@ -61,7 +63,7 @@ func placeOf(t testing.TB, kind string, f files) *place {
 	role := pgtest.Name(t, "app")
 	require.NoError(t, postgres.EnsureRole(t.Context(), root, role, "secret"))
 	app := connector(t, db.As(role, "secret"))
-	p := &place{name: kind, admin: root}
+	p := &place{name: kind, admin: root, url: db.URL()}
 	var err error
 	switch kind {
 	case "row":

@@ -25,7 +25,8 @@ func versionOf(t testing.TB, s envelope.Sealed) uint32 {
 
 func TestRotation(t *testing.T) {
 	t.Parallel()
-	k := fresh(t)
+	clock := tenanttest.NewClock()
+	k := fresh(t, envelope.WithClock(clock.Now), envelope.WithTTL(time.Minute))
 	old := seal(t, k, "acme", ssn, "secret")
 	other := seal(t, k, "globex", ssn, "theirs")
 	version, err := k.Rotate(as(t, "acme"), envelope.Fields)
@@ -50,6 +51,7 @@ func TestRotation(t *testing.T) {
 	_, _, err = k.Reseal(as(t, "globex"), ssn, again)
 	require.ErrorIs(t, err, envelope.ErrOpen)
 
+	clock.Advance(time.Minute)
 	n, err := k.Retire(as(t, "acme"), envelope.Fields, 2)
 	require.NoError(t, err)
 	assert.Equal(t, 1, n)
@@ -57,6 +59,43 @@ func TestRotation(t *testing.T) {
 	require.ErrorIs(t, err, envelope.ErrOpen)
 	requireOpens(t, k, "acme", ssn, again, "secret")
 	requireOpens(t, k, "globex", ssn, other, "theirs")
+}
+
+// No version is destroyed that another process may still take for the newest.
+func TestRetireWaits(t *testing.T) {
+	t.Parallel()
+	clock := tenanttest.NewClock()
+	s := envelope.NewMemoryStore()
+	here := newKeys(t, keyring(t, "a"), s, envelope.WithClock(clock.Now), envelope.WithTTL(time.Minute))
+	there := newKeys(t, keyring(t, "a"), s, envelope.WithClock(clock.Now), envelope.WithTTL(time.Minute))
+	retire := func(below uint32) (int, error) { return here.Retire(as(t, "acme"), envelope.Fields, below) }
+	n, err := retire(2)
+	require.NoError(t, err, "there is no key at all")
+	assert.Zero(t, n)
+	_ = seal(t, there, "acme", ssn, "version 1")
+	for range 2 {
+		clock.Advance(30 * time.Second)
+		_, err := here.Rotate(as(t, "acme"), envelope.Fields)
+		require.NoError(t, err)
+		_, err = retire(9)
+		require.ErrorIs(t, err, envelope.ErrTooSoon)
+	}
+	n, err = retire(1)
+	require.NoError(t, err, "nothing is below version 1")
+	assert.Zero(t, n)
+
+	clock.Advance(30*time.Second - time.Microsecond)
+	late := newKeys(t, keyring(t, "a"), s, envelope.WithClock(clock.Now), envelope.WithTTL(time.Minute))
+	assert.EqualValues(t, 3, versionOf(t, seal(t, late, "acme", ssn, "text")))
+	_, err = retire(2) // version 2 is a moment too young
+	require.ErrorIs(t, err, envelope.ErrTooSoon)
+	clock.Advance(2 * time.Microsecond)
+	_, err = retire(3)
+	require.ErrorIs(t, err, envelope.ErrTooSoon)
+	n, err = retire(2)
+	require.NoError(t, err)
+	assert.Equal(t, 1, n)
+	assert.EqualValues(t, 3, versionOf(t, seal(t, there, "acme", ssn, "text")), "nobody seals with version 1 by now")
 }
 
 // What one process seals with a new version opens in another that has not heard of it,

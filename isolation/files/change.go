@@ -97,26 +97,38 @@ func (h *home) rename(from, to string) (int64, error) {
 // DeleteAll implements [Store]. The tenant's directory leaves its name in one step; what
 // a kill leaves of it is removed by [Disk.Sweep].
 func (d *Disk) DeleteAll(ctx context.Context) error {
-	err := d.within(ctx, "delete all", func(h *home) error {
-		trash := trashDir + "/" + strings.ToLower(rand.Text())
-		err := h.locked(func() error {
-			if err := d.root.Mkdir(trashDir, dirMode); err != nil && !errors.Is(err, fs.ErrExist) {
-				return err
-			}
-			if err := d.root.Rename(homeName(h.id), trash); err != nil {
-				return err
-			}
-			return errors.Join(syncDir(d.root, "."), d.observer.Reconcile(context.WithoutCancel(ctx), h.id, 0))
-		})
-		if err != nil {
-			return err
-		}
-		return d.root.RemoveAll(trash)
-	})
-	if errors.Is(err, ErrNotFound) || errors.Is(err, ErrGone) {
+	id, err := owner(ctx)
+	if err != nil {
+		return err
+	}
+	h, err := d.home(id)
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	return err
+	if err != nil {
+		return fmt.Errorf("files: delete all: %w", err)
+	}
+	defer func() { _ = h.Close() }() // nothing was written to it
+	trash := trashDir + "/" + strings.ToLower(rand.Text())
+	err = h.locked(func() error {
+		if err := d.root.Mkdir(trashDir, dirMode); err != nil && !errors.Is(err, fs.ErrExist) {
+			return err
+		}
+		if err := d.root.Rename(homeName(id), trash); err != nil {
+			return err
+		}
+		return errors.Join(syncDir(d.root, "."), d.observer.Reconcile(context.WithoutCancel(ctx), id, 0))
+	})
+	if errors.Is(err, ErrGone) {
+		return nil
+	}
+	if err == nil {
+		err = d.root.RemoveAll(trash)
+	}
+	if err != nil {
+		return fmt.Errorf("files: delete all: %w", err)
+	}
+	return nil
 }
 
 // Reconcile counts what ctx's tenant's files take, and tells the observer. Nobody changes
@@ -143,19 +155,21 @@ func (d *Disk) Reconcile(ctx context.Context) error {
 
 // Sweep removes what killed writers and removals left, for all tenants.
 func (d *Disk) Sweep(ctx context.Context) error {
-	if err := d.root.RemoveAll(trashDir); err != nil {
-		return failed("sweep", err)
-	}
-	f, err := d.root.Open(".")
+	trash, err := namesIn(d.root, trashDir)
 	if err != nil {
-		return failed("sweep", err)
+		return fmt.Errorf("files: sweep: %w", err)
 	}
-	entries, err := f.ReadDir(-1)
-	if err := errors.Join(err, f.Close()); err != nil {
-		return failed("sweep", err)
+	for _, name := range trash {
+		if err := errors.Join(ctx.Err(), d.root.RemoveAll(trashDir+"/"+name)); err != nil {
+			return fmt.Errorf("files: sweep: %w", err)
+		}
 	}
-	for _, e := range entries {
-		label, ok := strings.CutPrefix(e.Name(), homePrefix)
+	homes, err := namesIn(d.root, ".")
+	if err != nil {
+		return fmt.Errorf("files: sweep: %w", err)
+	}
+	for _, name := range homes {
+		label, ok := strings.CutPrefix(name, homePrefix)
 		id := tenant.ID(label)
 		if !ok || id.Validate() != nil {
 			continue
@@ -167,6 +181,22 @@ func (d *Disk) Sweep(ctx context.Context) error {
 	return nil
 }
 
+// namesIn returns the names in a directory; none if it is not there.
+func namesIn(root *os.Root, dir string) ([]string, error) {
+	f, err := root.Open(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	names, err := f.Readdirnames(-1)
+	if errors.Is(err, fs.ErrNotExist) { // removed meanwhile
+		names, err = nil, nil
+	}
+	return names, errors.Join(err, f.Close())
+}
+
 func (d *Disk) sweepHome(id tenant.ID) error {
 	h, err := d.home(id)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -176,15 +206,8 @@ func (d *Disk) sweepHome(id tenant.ID) error {
 		return err
 	}
 	defer func() { _ = h.Close() }() // nothing was written to it
-	dir, err := h.Open(tempDir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
+	names, err := namesIn(h.Root, tempDir)
 	if err != nil {
-		return err
-	}
-	names, err := dir.Readdirnames(-1)
-	if err := errors.Join(err, dir.Close()); err != nil {
 		return err
 	}
 	for _, name := range names {

@@ -85,7 +85,22 @@ type home struct {
 
 // home opens id's directory; the error is fs.ErrNotExist if there is none.
 func (d *Disk) home(id tenant.ID) (*home, error) {
-	name := homeName(id)
+	for range homeAttempts {
+		root, err := d.openHome(homeName(id))
+		if root != nil || err != nil {
+			return &home{root, d, id}, err
+		}
+	}
+	return nil, fmt.Errorf("%w: %s is replaced again and again", ErrUnsafe, homeName(id))
+}
+
+// homeAttempts is how often a tenant's directory may be removed and made anew while it
+// is being opened.
+const homeAttempts = 10
+
+// openHome opens a tenant's directory, and no other that a link in its place leads to.
+// It returns nil if another took its place meanwhile.
+func (d *Disk) openHome(name string) (*os.Root, error) {
 	info, err := d.root.Lstat(name)
 	if err != nil {
 		return nil, err
@@ -98,13 +113,10 @@ func (d *Disk) home(id tenant.ID) (*home, error) {
 		return nil, err
 	}
 	opened, err := root.Stat(".")
-	if err == nil && !os.SameFile(info, opened) { // a link took its place in between
-		err = fmt.Errorf("%w: %s has just been replaced", ErrUnsafe, name)
+	if err == nil && os.SameFile(info, opened) {
+		return root, nil
 	}
-	if err != nil {
-		return nil, errors.Join(err, root.Close())
-	}
-	return &home{root, d, id}, nil
+	return nil, errors.Join(err, root.Close())
 }
 
 // makeHome opens id's directory, made if need be.

@@ -198,7 +198,7 @@ func TestDiskSweeps(t *testing.T) {
 	now = now.Add(time.Hour)
 	require.NoError(t, d.Sweep(t.Context()))
 	assert.NotContains(t, paths(t, dir), "t-a/new/abandoned")
-	assert.NoDirExists(t, filepath.Join(dir, ".trash"))
+	assert.NoDirExists(t, filepath.Join(dir, ".trash/x"))
 	close(finish)
 	require.NoError(t, <-done, "who is still writing is let be")
 	assert.Equal(t, "beginend", read(t, d, a, "slow"))
@@ -258,4 +258,37 @@ func TestNewDiskRefuses(t *testing.T) {
 		_, err := files.NewDisk(t.TempDir(), opt)
 		require.Error(t, err)
 	}
+}
+
+// Removals and sweeps at the same time leave nothing, and lose nothing.
+func TestDiskSweepMeetsDeleteAll(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	d := newDisk(t, dir)
+	put(t, d, as(t.Context(), "b"), "one", "of b")
+	stop, done := make(chan struct{}), make(chan error)
+	go func() {
+		for {
+			select {
+			case <-stop:
+				done <- nil
+				return
+			default:
+			}
+			if err := d.Sweep(t.Context()); err != nil {
+				done <- err
+				return
+			}
+		}
+	}()
+	a := as(t.Context(), "a")
+	for range 30 {
+		put(t, d, a, "d/one", "1")
+		require.NoError(t, d.DeleteAll(a))
+		_, err := d.Stat(a, "d/one")
+		require.ErrorIs(t, err, files.ErrNotFound)
+	}
+	close(stop)
+	require.NoError(t, <-done)
+	assert.Equal(t, []string{"t-b/files/one="}, paths(t, dir))
 }

@@ -111,6 +111,9 @@ func (h *home) walk(ctx context.Context, dir, prefix string, wants func(prefix s
 		return err
 	}
 	entries, err := f.ReadDir(-1)
+	if errors.Is(err, fs.ErrNotExist) { // removed meanwhile
+		entries, err = nil, nil
+	}
 	if err := errors.Join(err, f.Close()); err != nil {
 		return err
 	}

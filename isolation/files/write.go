@@ -32,8 +32,11 @@ func (d *Disk) Put(ctx context.Context, name string, content io.Reader, opts ...
 		return Info{}, err
 	}
 	h, err := d.makeHome(id)
+	if errors.Is(err, fs.ErrNotExist) {
+		return Info{}, ErrGone
+	}
 	if err != nil {
-		return Info{}, failed("put", err)
+		return Info{}, fmt.Errorf("files: put: %w", err)
 	}
 	defer func() { _ = h.Close() }() // what was written was synced
 	return d.write(ctx, h, name, content, Apply(opts))

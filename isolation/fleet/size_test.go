@@ -30,10 +30,10 @@ const sizeEnv = "TENANCY_FLEET_SIZE"
 // full is the size from which on the bounds on time are checked.
 const full = 2000
 
-// distance is the time that TestFleetAtSize puts between the runner and the servers,
-// as between two zones of a region. Without it, runner and server share the cores of
-// one machine, and the figure would be that of the cores.
-const distance = 2 * time.Millisecond
+// distance is the time that a round trip from the runner to the servers takes longer in
+// TestFleetAtSize, as if they were in another region nearby. Without it, runner and
+// server share the cores of one machine, and the figure is that of the cores.
+const distance = 5 * time.Millisecond
 
 // tenTables makes ten tables, and then n migrations of one column and one index each.
 func tenTables(n int) fstest.MapFS {

@@ -1,9 +1,11 @@
 package inspect_test
 
 import (
+	"crypto/rand"
 	"database/sql"
 	"io/fs"
 	"os"
+
 	"testing"
 
 	"github.com/jmoiron/sqlx"
@@ -78,6 +80,40 @@ func TestRowsOfOursAreClean(t *testing.T) {
 
 			hostile := f.run(t, f.target, append(tt.opts, inspect.Injection())...)
 			assert.Equal(t, []string{"context-forgeable", "language-usage", "large-object-functions", "query-functions", "session-functions", "set-config"}, lintsOf(hostile))
+		})
+	}
+}
+
+// TestRowsThatSQLCannotForgeAreClean installs the modes whose tenant is no setting,
+// and what Harden takes away: then nothing is left for injected SQL, either.
+func TestRowsThatSQLCannotForgeAreClean(t *testing.T) {
+	t.Parallel()
+	key, err := row.NewKey("1", []byte(rand.Text()+rand.Text()))
+	require.NoError(t, err)
+	everyones := []string{"language-usage", "large-object-functions", "query-functions", "session-functions", "set-config"}
+	tests := []struct {
+		name string
+		rows []row.Option
+		left []string // with Injection
+	}{
+		{name: "sealed", rows: []row.Option{row.Sealed(key)}, left: everyones},
+		{name: "signed", rows: []row.Option{row.Signed(key)}, left: everyones},
+		{name: "signed, transaction-scoped", rows: []row.Option{row.Signed(key), row.TransactionScoped()}, left: everyones},
+		{name: "sealed and hardened", rows: []row.Option{row.Sealed(key), row.Harden()}, left: []string{}},
+		{name: "signed and hardened", rows: []row.Option{row.Signed(key), row.Harden()}, left: []string{}},
+		{name: "plain and hardened", rows: []row.Option{row.Harden()}, left: []string{"context-forgeable"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			f := open(t, pgtest.Open(t))
+			f.target = inspect.Rows(f.role)
+			s := f.rows(t, append(tt.rows, row.Migrations(isolationtest.SharedTables()))...)
+			require.NoError(t, s.Prepare(t.Context()))
+			require.NoError(t, s.Verify(t.Context()))
+			f.assertClean(t)
+			report := f.run(t, f.target, inspect.Injection())
+			assert.Equal(t, tt.left, lintsOf(report), "%v", report.Err(inspect.Low))
 		})
 	}
 }
