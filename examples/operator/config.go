@@ -16,6 +16,7 @@ import (
 type config struct {
 	Control    control      `json:"control"`
 	Secrets    string       `json:"secrets"`              // folder of the keys and passwords
+	KeyTTL     string       `json:"key_ttl"`              // how long a process relies on keys that it read: the same for all
 	Migrations string       `json:"migrations,omitempty"` // folder; those of the program if empty
 	Default    string       `json:"default_cell"`         // where provision puts tenants
 	Cells      []cellConfig `json:"cells"`

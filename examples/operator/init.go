@@ -22,7 +22,7 @@ import (
 
 func initEntry() entry {
 	return entry{
-		name: "init", summary: "Set the platform up, or bring what is the platform's own up to date", new: func() command { return &initCommand{} },
+		name: "init", summary: "Set the platform up, or bring its own tables up to date", new: func() command { return &initCommand{} },
 		help: `Writes the configuration file, unless there is one, and makes what it names:
 keys and passwords, the control database, the login roles, and what the
 tenants of a cell share. Run it again after each release; it changes only
@@ -108,7 +108,7 @@ func (c *initCommand) run(ctx context.Context, s *session, _ []string) (result, 
 // describe returns the configuration of a new platform.
 func (c *initCommand) describe(server bool) config {
 	cfg := config{
-		Control: control{File: "control.db"}, Secrets: "secrets", Migrations: c.migrations, Default: "files",
+		Control: control{File: "control.db"}, Secrets: "secrets", KeyTTL: "5m", Migrations: c.migrations, Default: "files",
 		Cells: []cellConfig{{Name: "files", Strategy: "sqlite", Region: c.region, Folder: "tenants"}},
 	}
 	if !server {

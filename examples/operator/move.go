@@ -162,15 +162,14 @@ func (c *moveCommand) mover(s *session, p *platform, b *bar) (*archive.Mover, er
 		}
 		places[cell.Name] = a
 	}
-	last := archive.Step("")
+	last := map[tenant.ID]archive.Step{}
 	return archive.NewMover(p.journal, placing{p.router}, places, archive.Grace(c.grace), archive.MaxFrozen(c.maxFrozen),
 		archive.OnProgress(func(r archive.Record) {
-			if r.Step != last {
-				if last = r.Step; r.Step != archive.Planned {
-					b.ok("%-12s %s", r.Step, about(r))
-				}
+			before, told := last[r.Tenant]
+			if last[r.Tenant] = r.Step; told && before != r.Step { // the first is where it stood
+				b.ok("%-12s %s", r.Step, about(r))
 			}
-			b.set(0, 0, fmt.Sprintf("after %s", r.Step))
+			b.set(0, 0, "after "+string(r.Step))
 		}))
 }
 

@@ -70,7 +70,9 @@ func rotate(t *testing.T, o *operator, tenants int) {
 	assert.Zero(t, again.Data.Sealed)
 	early := ask[rotateResult](o, exitOK, "rotate-keys", "-only", "data", "-retire")
 	assert.Zero(t, early.Data.Retired, "another process may still seal with them")
-	gone := ask[rotateResult](o, exitOK, "rotate-keys", "-only", kinds, "-retire", "-settle", "0s")
+	assert.Equal(t, tenants, early.Data.Early)
+	o.configure(`"key_ttl": "5m"`, `"key_ttl": "1ms"`)
+	gone := ask[rotateResult](o, exitOK, "rotate-keys", "-only", kinds, "-retire")
 	assert.Equal(t, []string{prepared.Key}, gone.Wrapping.Retired)
 	assert.Equal(t, tenants, gone.Data.Retired)
 	o.do("rotate-keys", "-only", "data", "-max-age", "0s") // opens everything once more

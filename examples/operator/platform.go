@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"strings"
+	"time"
 
 	_ "modernc.org/sqlite" // the control database's driver
 
@@ -143,7 +144,11 @@ func (s *session) openKeys(p *platform) func(context.Context) error {
 			return err
 		}
 		s.closing(tombstones)
-		p.keys, err = envelope.New(ring, p.keyStore, envelope.WithJournal(tombstones))
+		ttl, err := time.ParseDuration(p.config.KeyTTL)
+		if err != nil {
+			return usagef("key_ttl in %s: %v", s.config, err)
+		}
+		p.keys, err = envelope.New(ring, p.keyStore, envelope.WithJournal(tombstones), envelope.WithTTL(ttl))
 		return err
 	}
 }

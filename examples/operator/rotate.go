@@ -17,7 +17,7 @@ import (
 
 func rotateEntry() entry {
 	return entry{
-		name: "rotate-keys", summary: "Replace keys by new ones, and seal what the old ones have sealed anew", new: func() command { return &rotateCommand{} },
+		name: "rotate-keys", summary: "Replace keys, and seal anew what the old ones have sealed", new: func() command { return &rotateCommand{} },
 		help: `Three kinds of keys are rotated, or those of -only:
 
   wrapping  the key that wraps all tenants' data keys; they are wrapped anew
@@ -26,7 +26,8 @@ func rotateEntry() entry {
 
 With several processes, go in three steps, and restart the processes with the
 same files after each: -prepare adds new keys without using them; then without
-a flag; then -retire destroys old keys that nothing needs any more.
+a flag; then -retire destroys old keys that nothing needs any more, once every
+process has heard of the new ones (key_ttl in the configuration).
 
 Interrupted, run it again: tenants whose data key is younger than -max-age are
 not given another, and what is sealed anew already is passed over.`,
@@ -36,7 +37,7 @@ not given another, and what is sealed anew already is passed over.`,
 type rotateCommand struct {
 	prepare, retire bool
 	only            string
-	maxAge, settle  time.Duration
+	maxAge          time.Duration
 }
 
 func (c *rotateCommand) flags(fs *flag.FlagSet) {
@@ -44,7 +45,6 @@ func (c *rotateCommand) flags(fs *flag.FlagSet) {
 	fs.BoolVar(&c.retire, "retire", false, "destroy the keys that were replaced, where nothing needs them")
 	fs.StringVar(&c.only, "only", "wrapping,data,signing", "`kinds` of keys")
 	fs.DurationVar(&c.maxAge, "max-age", 24*time.Hour, "`age` from which on a data key is replaced")
-	fs.DurationVar(&c.settle, "settle", 10*time.Minute, "`age` from which on every process has heard of a data key; older ones may be retired")
 }
 
 type rotateResult struct {
@@ -68,6 +68,7 @@ type dataResult struct {
 	Sealed  int `json:"sealed"`  // fields that were sealed anew
 	Failed  int `json:"failed"`  // fields that do not open; they stay as they are
 	Retired int `json:"retired"` // old versions that were destroyed
+	Early   int `json:"early"`   // tenants whose key is too young for that
 }
 
 type signingResult struct {
@@ -79,8 +80,11 @@ type signingResult struct {
 
 func (r rotateResult) print(w io.Writer) {
 	if k := r.Wrapping; k != nil {
-		fmt.Fprintf(w, "wrapping  %s wraps; %s wrapped anew, %d were current%s%s\n", k.Key, count(k.Rewrapped, "key"), k.Current,
-			others(k.Known, k.Key), retired(k.Retired))
+		anew := ""
+		if k.Rewrapped+k.Current > 0 {
+			anew = fmt.Sprintf("; %s wrapped anew, %d were current", count(k.Rewrapped, "key"), k.Current)
+		}
+		fmt.Fprintf(w, "wrapping  %s wraps%s%s%s\n", k.Key, anew, others(k.Known, k.Key), retired(k.Retired))
 		if k.Lost > 0 {
 			fmt.Fprintf(w, "          %s cannot be unwrapped\n", count(k.Lost, "key"))
 		}
@@ -88,6 +92,9 @@ func (r rotateResult) print(w io.Writer) {
 	if d := r.Data; d != nil {
 		fmt.Fprintf(w, "data      %s, %d with a new key; %s sealed anew, %d failed; %s retired\n",
 			count(d.Tenants, "tenant"), d.Rotated, count(d.Sealed, "field"), d.Failed, count(d.Retired, "version"))
+		if d.Early > 0 {
+			fmt.Fprintf(w, "          %s too young to retire the old one; try later\n", count(d.Early, "key"))
+		}
 	}
 	for _, k := range r.Signing {
 		fmt.Fprintf(w, "signing   %s signs in cell %s%s%s\n", k.Key, k.Cell, others(k.Known, k.Key), retired(k.Retired))
@@ -268,11 +275,14 @@ func (c *rotateCommand) dataOf(ctx context.Context, p *platform, t tenant.Tenant
 			return err
 		}
 	}
-	if !c.retire || r.Failed > failed || time.Since(newest.Created) < c.settle {
+	if !c.retire || r.Failed > failed {
 		return nil
 	}
 	n, err := p.keys.Retire(ctx, envelope.Fields, newest.Version)
-	r.Retired += n
+	if r.Retired += n; errors.Is(err, envelope.ErrTooSoon) {
+		r.Early++
+		return nil
+	}
 	return err
 }
 

@@ -18,7 +18,7 @@ import (
 func sampleEntry() entry {
 	return entry{
 		name: "sample", args: "TENANT", least: 1, most: 1, new: func() command { return &sampleCommand{} },
-		summary: "Put made-up customers and orders into a tenant, to try things with",
+		summary: "Put made-up customers and orders into a tenant",
 		help: `Adds customers, each with a sealed e-mail address, and as many orders for
 each, in one transaction and through the same pool that an application uses.`,
 	}

@@ -77,11 +77,11 @@ func (s *server) exec(database, query string) {
 
 func (s *server) remove() {
 	ctx := context.WithoutCancel(s.t.Context())
-	for _, made := range []struct{ find, template string }{
-		{`SELECT format('ALTER DATABASE %I IS_TEMPLATE false', datname) FROM pg_database WHERE starts_with(datname, $1)`, ""},
-		{`SELECT format('DROP DATABASE %I WITH (FORCE)', datname) FROM pg_database WHERE starts_with(datname, $1)`, ""},
+	for _, find := range []string{
+		`SELECT format('ALTER DATABASE %I IS_TEMPLATE false', datname) FROM pg_database WHERE starts_with(datname, $1)`,
+		`SELECT format('DROP DATABASE %I WITH (FORCE)', datname) FROM pg_database WHERE starts_with(datname, $1)`,
 	} {
-		rows, err := s.root.QueryContext(ctx, made.find, s.prefix)
+		rows, err := s.root.QueryContext(ctx, find, s.prefix)
 		require.NoError(s.t, err)
 		var statements []string
 		for rows.Next() {
@@ -182,4 +182,14 @@ func (o *operator) migration(name, shared, own, sqlite string) {
 		path := filepath.Join(o.dir, "platform", "migrations", folder, name)
 		require.NoError(o.t, os.WriteFile(path, []byte("-- +goose Up\n"+text+";\n"), 0o600))
 	}
+}
+
+// configure changes the configuration file.
+func (o *operator) configure(before, after string) {
+	o.t.Helper()
+	path := filepath.Join(o.dir, "platform", "operator.json")
+	text, err := os.ReadFile(path)
+	require.NoError(o.t, err)
+	require.Contains(o.t, string(text), before)
+	require.NoError(o.t, os.WriteFile(path, []byte(strings.Replace(string(text), before, after, 1)), 0o600))
 }
