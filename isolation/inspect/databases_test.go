@@ -20,17 +20,21 @@ func databaseSite(t *testing.T, prefix string) (*fixture, *database.Strategy) {
 	files := fstest.MapFS{"00001_orders.sql": {Data: []byte("-- +goose Up\nCREATE TABLE orders (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY);\n")}}
 	s, err := database.New(f.app, database.Admin(f.admin), database.Migrations(files), database.Prefix(prefix))
 	require.NoError(t, err)
-	t.Cleanup(func() {
-		f.execOutside(t, `ALTER DATABASE `+prefix+`_template IS_TEMPLATE false`)
-		for _, name := range []string{"_template", "acme", "globex"} {
-			f.execOutside(t, `DROP DATABASE IF EXISTS `+prefix+name+` WITH (FORCE)`)
-		}
-	})
+	t.Cleanup(func() { f.dropDatabases(t, prefix) })
 	require.NoError(t, s.Provision(t.Context(), acme))
 	require.NoError(t, s.Provision(t.Context(), globex))
 	f.exec(t, `CREATE ROLE $app_o NOLOGIN`)
 	f.target = inspect.Databases(prefix, f.role)
 	return f, s
+}
+
+// dropDatabases removes what a test has made beside its database.
+func (f *fixture) dropDatabases(t *testing.T, prefix string) {
+	t.Helper()
+	f.execOutside(t, `ALTER DATABASE `+prefix+`_template IS_TEMPLATE false`)
+	for _, name := range []string{"_template", "acme", "globex"} {
+		f.execOutside(t, `DROP DATABASE IF EXISTS `+prefix+name+` WITH (FORCE)`)
+	}
 }
 
 var databaseHoles = []hole{
@@ -45,7 +49,7 @@ var databaseHoles = []hole{
 	{name: "the login role is a superuser", plant: `ALTER ROLE $app SUPERUSER`, want: []string{"role-superuser"}},
 	{name: "the login role inherits", plant: `ALTER ROLE $app INHERIT`, want: []string{"role-inherits"}},
 	{name: "a way to other databases", plant: `CREATE EXTENSION dblink`, want: []string{"dblink", "extension"}},
-	{name: "stored credentials", plant: `CREATE EXTENSION postgres_fdw; CREATE SERVER s FOREIGN DATA WRAPPER postgres_fdw; CREATE USER MAPPING FOR $app SERVER s`, want: []string{"extension", "foreign-server"}},
+	{name: "stored credentials", plant: `CREATE EXTENSION postgres_fdw; CREATE SERVER s FOREIGN DATA WRAPPER postgres_fdw; CREATE USER MAPPING FOR $app SERVER s`, want: []string{"extension", "foreign-server"}, left: []string{"extension"}},
 }
 
 func TestDatabasesFindsEachHole(t *testing.T) {

@@ -15,7 +15,7 @@ func injectionLints() []Lint {
 			ID: "context-forgeable", Severity: High, kinds: rows, injection: true, Title: "the tenant of a session is a setting, which SQL can change",
 			Why: "SELECT set_config('…', 'another tenant', false) inside any statement makes it another tenant's.",
 			query: `SELECT 'function ' || f.oid::regprocedure, '', '-- use row.Sealed, or row.Signed behind a pooler'
-FROM calls f WHERE NOT f.prosecdef AND concat(f.prosrc, pg_get_function_sqlbody(f.oid)) ~ 'current_setting'
+FROM calls f WHERE NOT f.prosecdef AND f.pronargs = 0 AND f.prorettype <> 'void'::regtype AND concat(f.prosrc, pg_get_function_sqlbody(f.oid)) ~ 'current_setting'
 UNION ALL
 SELECT p.name, format('policy %I', p.polname), '-- use row.Sealed, or row.Signed behind a pooler' FROM pol p WHERE concat(p.qual, p.withcheck) ~ 'current_setting'`,
 		},
@@ -38,7 +38,12 @@ FROM pg_language l CROSS JOIN cfg WHERE l.lanpltrusted AND EXISTS (SELECT FROM p
 		{
 			ID: "query-functions", Severity: Low, kinds: rows | schemas, injection: true, Title: "a runtime role may run statements given as text",
 			Why:   "They turn one SELECT into any number of queries, and whole schemas into one value.",
-			query: openFunctions("functions that run queries", `'query_to_xml', 'query_to_xmlschema', 'query_to_xml_and_xmlschema', 'cursor_to_xml', 'table_to_xml', 'schema_to_xml', 'database_to_xml'`, ""),
+			query: openFunctions("functions that run queries", `'query_to_xml', 'query_to_xmlschema', 'query_to_xml_and_xmlschema', 'cursor_to_xml', 'table_to_xml', 'schema_to_xml', 'schema_to_xmlschema', 'database_to_xml', 'database_to_xmlschema', 'ts_stat', 'ts_rewrite'`, ` AND (f.proname <> 'ts_rewrite' OR f.pronargs = 2)`),
+		},
+		{
+			ID: "session-functions", Severity: Medium, kinds: rows | schemas, injection: true, Title: "a runtime role may look at, end or notify other tenants' sessions",
+			Why:   "They run as the same role: what they run at the moment is shown, they can be ended, and what is sent on a channel reaches whoever listens.",
+			query: openFunctions("functions over sessions", `'pg_stat_get_activity', 'pg_stat_get_backend_activity', 'pg_terminate_backend', 'pg_cancel_backend', 'pg_notify'`, ""),
 		},
 	}
 }

@@ -46,10 +46,10 @@ WHERE d.datname = current_database() AND a.grantee = 0 AND a.privilege_type IN (
 			ID: "public-reaches", Severity: Medium, kinds: schemas, Title: "PUBLIC reaches a relation outside of tenants' schemas",
 			Why: "All tenants read it, or write it for the others to read. A view there reads with its owner's rights.",
 			query: `SELECT r.object, string_agg(r.privilege, ', ' ORDER BY r.privilege), format('REVOKE ALL ON %s FROM PUBLIC;', r.noun)
-FROM rights r JOIN pg_namespace n ON n.oid = r.schema
-WHERE r.grantee = 0 AND r.kind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND r.schema NOT IN (SELECT schema FROM homes)
+FROM rights r
+WHERE r.grantee = 0 AND r.kind IN ('r', 'p', 'v', 'm', 'f') AND r.nspname !~ '^pg_' AND r.nspname <> 'information_schema' AND r.schema NOT IN (SELECT schema FROM homes)
   AND EXISTS (SELECT FROM rights u WHERE u.schema = r.schema AND u.kind = 'n' AND u.grantee = 0 AND u.privilege = 'USAGE')
-  AND NOT EXISTS (SELECT FROM ext JOIN pg_class c ON ext.classid = 'pg_class'::regclass AND c.oid = ext.objid WHERE c.relnamespace = r.schema AND format('%I.%I', n.nspname, c.relname) = r.object)
+  AND NOT EXISTS (SELECT FROM ext JOIN pg_class c ON ext.classid = 'pg_class'::regclass AND c.oid = ext.objid WHERE c.relnamespace = r.schema AND format('%I.%I', r.nspname, c.relname) = r.object)
 GROUP BY r.object, r.noun`,
 		},
 		{
@@ -92,7 +92,7 @@ FROM (SELECT DISTINCT owner FROM homes) h JOIN pg_roles r ON r.oid = h.owner WHE
 			ID: "login-member", Severity: High, kinds: schemas, Title: "a login role is a member of a role that is no tenant's",
 			Why: "A tenant's statement can take that role on, with all it may.",
 			query: `SELECT 'role ' || quote_ident(l.rolname), format('it is a member of %I', g.rolname), format('REVOKE %I FROM %I;', g.rolname, l.rolname)
-FROM login l JOIN pg_auth_members m ON m.member = l.oid JOIN pg_roles g ON g.oid = m.roleid WHERE m.roleid NOT IN (SELECT role FROM homes)`,
+FROM login l JOIN pg_auth_members m ON m.member = l.oid JOIN pg_roles g ON g.oid = m.roleid WHERE g.rolname NOT IN (SELECT role FROM given)`,
 		},
 		{
 			ID: "login-takes-home", Severity: High, kinds: schemas, Title: "a login role can take on a tenant's role, though tenants log in by themselves",
@@ -115,7 +115,7 @@ FROM pg_default_acl d JOIN pg_roles o ON o.oid = d.defaclrole LEFT JOIN pg_names
 JOIN (VALUES ('r', 'TABLES'), ('S', 'SEQUENCES'), ('n', 'SCHEMAS'), ('f', 'ROUTINES')) AS k(type, word) ON k.type = d.defaclobjtype::text
 CROSS JOIN aclexplode(d.defaclacl) a LEFT JOIN pg_roles g ON g.oid = a.grantee
 WHERE a.grantee <> d.defaclrole AND (a.grantee = 0 AND (k.type <> 'f' OR n.oid IS NOT NULL) OR a.grantee IN (SELECT oid FROM login)
-  OR EXISTS (SELECT FROM homes h WHERE h.role = a.grantee AND h.schema IS DISTINCT FROM n.oid))
+  OR a.grantee IN (SELECT role FROM homes) AND (a.grantee, coalesce(n.oid, 0)) NOT IN (SELECT role, schema FROM homes))
 GROUP BY o.rolname, n.oid, n.nspname, k.word, g.rolname`,
 		},
 	}

@@ -6,7 +6,6 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -100,22 +99,14 @@ const shared = `
 	CREATE VIEW titles WITH (security_invoker = on) AS SELECT title FROM orders;
 	GRANT SELECT ON titles TO $app;`
 
-// rowsBase makes the database that tests of row isolation clone.
-type rowsBase struct {
-	once sync.Once
-	base *fixture
-}
-
-// clone returns a copy of a database in which row.Strategy has installed all,
+// clone returns a copy of base, a database in which row.Strategy has installed all,
 // with a runtime role of its own. What a copy does not have, the rights on the
 // database and the role's settings, is as Install makes it.
-func (b *rowsBase) clone(t *testing.T) *fixture {
+func (base *fixture) clone(t *testing.T) *fixture {
 	t.Helper()
-	b.once.Do(func() { b.base = installed(t) })
-	require.NotNil(t, b.base)
-	db := &pgtest.DB{Name: pgtest.Name(t, "copy"), Server: b.base.Server}
-	b.base.execOutside(t, `CREATE DATABASE `+db.Name+` TEMPLATE `+b.base.Name)
-	t.Cleanup(func() { b.base.execOutside(t, `DROP DATABASE `+db.Name+` WITH (FORCE)`) })
+	db := &pgtest.DB{Name: pgtest.Name(t, "copy"), Server: base.Server}
+	base.execOutside(t, `CREATE DATABASE `+db.Name+` TEMPLATE `+base.Name)
+	t.Cleanup(func() { base.execOutside(t, `DROP DATABASE `+db.Name+` WITH (FORCE)`) })
 	f := open(t, db)
 	f.exec(t, strings.ReplaceAll(`
 		REVOKE TEMPORARY, CREATE ON DATABASE $db FROM PUBLIC;
@@ -127,7 +118,7 @@ func (b *rowsBase) clone(t *testing.T) *fixture {
 		GRANT SELECT ON titles TO $app;
 		GRANT USAGE ON SEQUENCE orders_n_seq TO $app;
 		CREATE ROLE $app_o NOLOGIN;
-		ALTER ROLE $app IN DATABASE $db SET search_path = app, public, pg_temp`, "$base", b.base.role))
+		ALTER ROLE $app IN DATABASE $db SET search_path = app, public, pg_temp`, "$base", base.role))
 	f.target = inspect.Rows(f.role)
 	return f
 }

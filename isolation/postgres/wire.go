@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"bufio"
+	"fmt"
 	"io"
 	"net"
 
@@ -22,6 +23,8 @@ const (
 	headerLen    = 5 // type and length
 	readyLen     = headerLen + 1
 	wireReadSize = 8 << 10
+	maxMessage   = 1 << 30 // what PostgreSQL sends at most, about
+	maxEarly     = 1 << 20 // in answer to an entry
 )
 
 // wire is the stream of messages below one of lib/pq's connections. It sends an
@@ -165,7 +168,11 @@ func (w *wire) take() error {
 	if err != nil {
 		return err
 	}
-	kind, message := header[0], make([]byte, messageSize(header))
+	kind, size := header[0], messageSize(header)
+	if size < headerLen || size > maxEarly {
+		return fmt.Errorf("isolation/postgres: a message of %d bytes in answer to an entry", size)
+	}
+	message := make([]byte, size)
 	var show bool
 	switch kind {
 	case msgReady:
@@ -268,6 +275,10 @@ func (w *wire) next() error {
 		return err
 	}
 	kind, size := header[0], messageSize(header)
+	if size < headerLen || size > maxMessage {
+		w.left = headerLen // no message of PostgreSQL's; lib/pq says what it is
+		return nil
+	}
 	show := true
 	switch {
 	case kind == msgReady && size == readyLen:
@@ -348,7 +359,7 @@ func (w *wire) entryPending() bool {
 func (w *wire) ready() (show bool, err error) {
 	message, err := w.in.Peek(readyLen)
 	if err != nil {
-		return false, err
+		return false, io.ErrUnexpectedEOF
 	}
 	w.started, w.status = true, message[headerLen]
 	w.asked = max(w.asked-1, 0)

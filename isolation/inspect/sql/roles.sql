@@ -1,22 +1,22 @@
--- The runtime roles, and every role whose rights they have or can take on. A superuser has
--- all rights, which one finding says.
 joins AS (
   SELECT member, roleid FROM pg_auth_members
-  UNION ALL
+  UNION
   SELECT d.datdba, r.oid FROM pg_database d, pg_roles r WHERE d.datname = current_database() AND r.rolname = 'pg_database_owner'
 ),
-reach(app, oid) AS (
-  SELECT oid, oid FROM app
+-- hop is the membership of the runtime role itself that leads to oid.
+reach(app, oid, hop) AS (
+  SELECT oid, oid, NULL::oid FROM app
   UNION
-  SELECT r.app, j.roleid FROM reach r JOIN joins j ON j.member = r.oid JOIN pg_roles m ON m.oid = r.oid AND NOT m.rolsuper
+  SELECT r.app, j.roleid, coalesce(r.hop, j.roleid) FROM reach r JOIN joins j ON j.member = r.oid JOIN pg_roles m ON m.oid = r.oid AND NOT m.rolsuper
 ),
+-- The runtime roles, and every role whose rights they have or can take on, with the SQL that ends it. A superuser has
+-- all rights, which one finding says.
 held AS MATERIALIZED (
-  SELECT a.oid AS app, a.rolname AS appname, r.oid, r.rolname, r.oid = a.oid AS self, r.rolsuper, r.rolbypassrls, r.rolcreaterole,
-    r.rolcreatedb, r.rolreplication, r.rolinherit,
-    -- the SQL that ends the memberships which lead here
-    coalesce((SELECT format('REVOKE %s FROM %I;', string_agg(quote_ident(g.rolname), ', ' ORDER BY g.rolname), a.rolname) FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid
-      WHERE m.member = a.oid AND (g.oid = r.oid OR NOT g.rolsuper AND pg_has_role(g.oid, r.oid, 'MEMBER')) HAVING count(*) > 0),
-      format('ALTER DATABASE %I OWNER TO CURRENT_USER;', current_database())) AS leave
-  FROM reach h JOIN app a ON a.oid = h.app JOIN pg_roles r ON r.oid = h.oid
+  SELECT h.*, a.rolname AS appname, r.rolname, r.rolsuper, r.rolbypassrls, r.rolcreaterole, r.rolcreatedb, r.rolreplication
+  FROM (
+    SELECT h.app, h.oid, h.oid = h.app AS self, string_agg(DISTINCT CASE WHEN g.rolname IS NULL THEN '' WHEN g.rolname = 'pg_database_owner' THEN format('ALTER DATABASE %I OWNER TO CURRENT_USER;', current_database())
+      ELSE format('REVOKE %I FROM %I;', g.rolname, m.rolname) END, ' ') AS leave
+    FROM reach h JOIN pg_roles m ON m.oid = h.app LEFT JOIN pg_roles g ON g.oid = h.hop GROUP BY h.app, h.oid
+  ) h JOIN app a ON a.oid = h.app JOIN pg_roles r ON r.oid = h.oid
 ),
 priv AS MATERIALIZED (SELECT DISTINCT oid FROM held WHERE NOT rolsuper)

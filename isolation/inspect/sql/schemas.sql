@@ -18,19 +18,19 @@ ten AS MATERIALIZED (
 -- All rights that anyone has, column by column. Grantee 0 is PUBLIC. Rights that nobody changed are null in
 -- the catalog, and acldefault tells what they are.
 rights AS MATERIALIZED (
-  SELECT n.oid AS schema, 'schema ' || quote_ident(n.nspname) AS object, 'SCHEMA ' || quote_ident(n.nspname) AS noun, a.grantee, a.privilege_type AS privilege, 'n' AS kind
+  SELECT n.oid AS schema, n.nspname, 'schema ' || quote_ident(n.nspname) AS object, 'SCHEMA ' || quote_ident(n.nspname) AS noun, a.grantee, a.privilege_type AS privilege, 'n' AS kind
   FROM pg_namespace n, aclexplode(coalesce(n.nspacl, acldefault('n', n.nspowner))) a
   UNION ALL
-  SELECT c.relnamespace, CASE c.relkind WHEN 'S' THEN 'sequence ' ELSE '' END || format('%I.%I', n.nspname, c.relname),
+  SELECT c.relnamespace, n.nspname, CASE c.relkind WHEN 'S' THEN 'sequence ' ELSE '' END || format('%I.%I', n.nspname, c.relname),
     CASE c.relkind WHEN 'S' THEN 'SEQUENCE ' ELSE 'TABLE ' END || format('%I.%I', n.nspname, c.relname), a.grantee, a.privilege_type, c.relkind::text
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace,
     aclexplode(coalesce(c.relacl, acldefault(CASE c.relkind WHEN 'S' THEN 's'::"char" ELSE 'r'::"char" END, c.relowner))) a
   WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
   UNION ALL
-  SELECT c.relnamespace, format('%I.%I', n.nspname, c.relname), format('TABLE %I.%I', n.nspname, c.relname), a.grantee, a.privilege_type || format(' (%I)', t.attname), c.relkind::text
+  SELECT c.relnamespace, n.nspname, format('%I.%I', n.nspname, c.relname), format('TABLE %I.%I', n.nspname, c.relname), a.grantee, a.privilege_type || format(' (%I)', t.attname), c.relkind::text
   FROM pg_attribute t JOIN pg_class c ON c.oid = t.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace, aclexplode(t.attacl) a
   WHERE t.attacl IS NOT NULL
   UNION ALL
-  SELECT p.pronamespace, 'function ' || p.oid::regprocedure, 'ROUTINE ' || p.oid::regprocedure, a.grantee, a.privilege_type, 'p'
-  FROM pg_proc p, aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a
+  SELECT p.pronamespace, n.nspname, 'function ' || p.oid::regprocedure, 'ROUTINE ' || p.oid::regprocedure, a.grantee, a.privilege_type, 'p'
+  FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace, aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a
 ),
