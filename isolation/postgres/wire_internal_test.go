@@ -42,7 +42,7 @@ var (
 
 // statement is one as lib/pq sends it.
 func statement(query string) []byte {
-	return appendMessage(appendStatement(nil, Statement{Query: query}, "", true), msgSync)
+	return appendMessage(appendStatement(nil, Statement{Query: query}), msgSync)
 }
 
 func read(t *testing.T, w *wire) string {
@@ -134,33 +134,6 @@ func TestSimpleQueryAfterAFailedEntryIsSkipped(t *testing.T) {
 	server.told.Reset()
 	assert.Equal(t, refusal+ready, read(t, w))
 	assert.Equal(t, "S\x00\x00\x00\x04", server.told.String())
-}
-
-func TestPreparedEntryIsParsedOnce(t *testing.T) {
-	t.Parallel()
-	bound := message(msgBindComplete, "") + message(msgComplete, "SELECT 1\x00")
-	own := message(msgBindComplete, "") + message(msgComplete, "SELECT 0\x00")
-	w, server := started(entered + own + ready + bound + own + ready + entered + own + ready)
-	e := Entry{Keep: true, Statements: []Statement{{Query: "enter", Prepare: true}}}
-	for i, drop := range []bool{false, false, true} {
-		server.told.Reset()
-		w.entry.set(e, drop)
-		if drop { // the answer to DEALLOCATE ALL comes first
-			w.in.Reset(bytes.NewReader([]byte(entered + entered + own + ready)))
-		}
-		_, err := w.Write(appendMessage(appendStatement(nil, Statement{}, "mine", false), msgSync))
-		require.NoError(t, err)
-		for w.asked > 0 {
-			require.NoError(t, w.next())
-			if w.left > 0 {
-				_, err := w.in.Discard(w.left)
-				require.NoError(t, err)
-				w.left = 0
-			}
-		}
-		parses := bytes.Count(server.told.Bytes(), []byte("enter"))
-		assert.Equal(t, []int{1, 0, 1}[i], parses, "round %d", i)
-	}
 }
 
 // FuzzWire has a server say anything: what is not an answer to an entry reaches
