@@ -3,7 +3,6 @@ package inspect_test
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"os"
 	"slices"
 	"strings"
@@ -76,7 +75,7 @@ func TestErrFailsFromASeverityOn(t *testing.T) {
 	assert.ErrorContains(t, err, "database saas: 2 findings")
 	assert.ErrorContains(t, err, "critical rls-off: public.orders: row security is off; to mend it: ALTER TABLE")
 
-	require.True(t, errors.As(someReport.Err(inspect.High), &unsafe))
+	require.ErrorAs(t, someReport.Err(inspect.High), &unsafe)
 	assert.Len(t, unsafe.Findings, 1)
 	clean := inspect.Report{Findings: someReport.Findings[1:]}
 	assert.NoError(t, clean.Err(inspect.High))
