@@ -52,13 +52,6 @@ func TestBind(t *testing.T) {
 	assert.Equal(t, failsOpen, bind(`("Tenant" = COALESCE(f(), "Tenant"))`, `"Tenant"`))
 }
 
-func TestQuoteIdent(t *testing.T) {
-	t.Parallel()
-	for name, want := range map[string]string{"tenant_id": "tenant_id", "Tenant": `"Tenant"`, "1st": `"1st"`, `a"b`: `"a""b"`, "": `""`} {
-		assert.Equal(t, want, quoteIdent(name))
-	}
-}
-
 // FuzzBind wants what must always hold: an operand more in a conjunction never
 // opens it, and an exception always does.
 func FuzzBind(f *testing.F) {
