@@ -24,10 +24,12 @@ type capture interface {
 	freeze(ctx context.Context, conn *sql.Conn) error
 	// thaw lets writes through again.
 	thaw(ctx context.Context, conn *sql.Conn) error
-	// remove ends recording, and leaves nothing but, in shared tables and if closed
-	// is set, what keeps a process that is late from writing here.
-	remove(ctx context.Context, conn *sql.Conn, closed bool) error
-	// reopen takes away what remove left.
+	// remove ends recording, and leaves nothing.
+	remove(ctx context.Context, conn *sql.Conn) error
+	// leave prepares for the removal of the home. What keeps a process that is late
+	// from writing here stays, in shared tables for good.
+	leave(ctx context.Context, conn *sql.Conn) error
+	// reopen takes away what leave left.
 	reopen(ctx context.Context, conn *sql.Conn) error
 	// changes returns what the snapshot of tx has of records.
 	changes(ctx context.Context, conn *sql.Conn, tx *sql.Tx) (changes, error)

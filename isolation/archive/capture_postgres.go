@@ -173,17 +173,25 @@ var errBusy = errors.New("archive: the tenant is busy")
 
 const lockNotAvailable = "55P03"
 
-func (c *pgCapture) remove(ctx context.Context, conn *sql.Conn, closed bool) error {
+func (c *pgCapture) leave(ctx context.Context, conn *sql.Conn) error {
+	if !c.shared {
+		return nil // all of it goes with the home
+	}
 	for _, t := range c.tables {
-		statements := c.unwatch(t)
-		if c.shared && closed {
-			bar, err := c.bar(ctx, conn, t, true)
-			if err != nil {
-				return err
-			}
-			statements = append(bar, statements...)
+		bar, err := c.bar(ctx, conn, t, true)
+		if err != nil {
+			return err
 		}
-		if err := patiently(ctx, conn, statements...); err != nil {
+		if err := patiently(ctx, conn, append(bar, c.unwatch(t)...)...); err != nil {
+			return err
+		}
+	}
+	return c.remove(ctx, conn)
+}
+
+func (c *pgCapture) remove(ctx context.Context, conn *sql.Conn) error {
+	for _, t := range c.tables {
+		if err := patiently(ctx, conn, c.unwatch(t)...); err != nil {
 			return err
 		}
 	}

@@ -73,13 +73,16 @@ func (c *sqliteCapture) thaw(ctx context.Context, conn *sql.Conn) error {
 	return c.setGate(ctx, conn, gateOpen)
 }
 
-func (c *sqliteCapture) remove(ctx context.Context, conn *sql.Conn, _ bool) error {
+func (c *sqliteCapture) remove(ctx context.Context, conn *sql.Conn) error {
 	var statements []string
 	for _, t := range c.tables {
 		statements = append(statements, c.unwatch(t)...)
 	}
 	return inTx(ctx, conn, append(statements, "DROP TABLE IF EXISTS "+sqliteLog, "DROP TABLE IF EXISTS "+sqliteGate)...)
 }
+
+// leave has nothing to do: who still has the file open finds the gate shut.
+func (c *sqliteCapture) leave(context.Context, *sql.Conn) error { return nil }
 
 // reopen has nothing to do: a file that was left is gone.
 func (c *sqliteCapture) reopen(context.Context, *sql.Conn) error { return nil }

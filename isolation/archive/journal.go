@@ -37,6 +37,7 @@ type Record struct {
 	Frozen  time.Duration `json:"frozen,omitempty"` // how long it could not write
 	Rows    int64         `json:"rows,omitempty"`   // how many it had at that time
 	Rounds  int           `json:"rounds,omitempty"` // in which changes followed
+	Fresh   bool          `json:"fresh,omitempty"`  // its new home was not there before
 
 	Holder  string    `json:"holder,omitempty"` // who works on it
 	Until   time.Time `json:"until,omitzero"`   // when it may be taken over from a holder who is silent

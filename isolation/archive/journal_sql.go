@@ -24,7 +24,7 @@ func NewSQLJournal(ctx context.Context, db *sql.DB) (*SQLJournal, error) {
 		return nil, errors.New("archive: nil database")
 	}
 	_, err := db.ExecContext(ctx, `CREATE TABLE IF NOT EXISTS tenancy_moves (
-		tenant_id text NOT NULL PRIMARY KEY, finished int NOT NULL, version bigint NOT NULL, record text NOT NULL)`)
+		tenant text NOT NULL PRIMARY KEY, finished int NOT NULL, version bigint NOT NULL, record text NOT NULL)`)
 	if err != nil && sqlState(err) != "23505" && sqlState(err) != "42P07" { // another process made it at the same moment
 		return nil, fmt.Errorf("archive: journal: %w", err)
 	}
@@ -34,7 +34,7 @@ func NewSQLJournal(ctx context.Context, db *sql.DB) (*SQLJournal, error) {
 // Find returns a tenant's record.
 func (j *SQLJournal) Find(ctx context.Context, id tenant.ID) (Record, error) {
 	var text string
-	err := j.db.QueryRowContext(ctx, `SELECT record FROM tenancy_moves WHERE tenant_id = $1`, string(id)).Scan(&text)
+	err := j.db.QueryRowContext(ctx, `SELECT record FROM tenancy_moves WHERE tenant = $1`, string(id)).Scan(&text)
 	if errors.Is(err, sql.ErrNoRows) {
 		return Record{}, fmt.Errorf("%w of tenant %s", ErrNotFound, id)
 	}
@@ -54,8 +54,8 @@ func decodeRecord(text string) (r Record, err error) {
 // Create keeps a new record.
 func (j *SQLJournal) Create(ctx context.Context, r Record) (Record, error) {
 	r.Version = 1
-	done, err := j.write(ctx, `INSERT INTO tenancy_moves (tenant_id, finished, version, record) VALUES ($1, $2, $3, $4)
-		ON CONFLICT (tenant_id) DO UPDATE SET finished = excluded.finished, version = excluded.version, record = excluded.record
+	done, err := j.write(ctx, `INSERT INTO tenancy_moves (tenant, finished, version, record) VALUES ($1, $2, $3, $4)
+		ON CONFLICT (tenant) DO UPDATE SET finished = excluded.finished, version = excluded.version, record = excluded.record
 		WHERE tenancy_moves.finished = 1`, r)
 	if err != nil || done {
 		return r, err
@@ -70,7 +70,7 @@ func (j *SQLJournal) Create(ctx context.Context, r Record) (Record, error) {
 // Update replaces a record.
 func (j *SQLJournal) Update(ctx context.Context, r Record) (Record, error) {
 	r.Version++
-	done, err := j.write(ctx, `UPDATE tenancy_moves SET finished = $2, version = $3, record = $4 WHERE tenant_id = $1 AND version = $3 - 1`, r)
+	done, err := j.write(ctx, `UPDATE tenancy_moves SET finished = $2, version = $3, record = $4 WHERE tenant = $1 AND version = $3 - 1`, r)
 	if err == nil && !done {
 		err = fmt.Errorf("%w: the move of tenant %s has gone on in another process", ErrConflict, r.Tenant)
 	}
@@ -98,7 +98,7 @@ func (j *SQLJournal) write(ctx context.Context, query string, r Record) (bool, e
 // Open returns the records that are not finished.
 func (j *SQLJournal) Open(ctx context.Context) ([]Record, error) {
 	var open []Record
-	err := each(ctx, j.db, `SELECT record FROM tenancy_moves WHERE finished = 0 ORDER BY tenant_id`, nil, func(scan func(...any) error) error {
+	err := each(ctx, j.db, `SELECT record FROM tenancy_moves WHERE finished = 0 ORDER BY tenant`, nil, func(scan func(...any) error) error {
 		var text string
 		if err := scan(&text); err != nil {
 			return err

@@ -132,7 +132,11 @@ func (m *Mover) Resume(ctx context.Context, t tenant.Tenant) (Record, error) {
 // RollBack gives a tenant's move up: the tenant writes where it was, and the copy is
 // removed. Past the change of its place the error wraps [ErrFlipped].
 func (m *Mover) RollBack(ctx context.Context, t tenant.Tenant) (Record, error) {
-	return m.take(ctx, t, (*moving).back)
+	r, err := m.take(ctx, t, (*moving).back)
+	if err == nil && r.Step == Done {
+		err = fmt.Errorf("%w: tenant %s lives in %s", ErrFlipped, t.ID, r.To)
+	}
+	return r, err
 }
 
 // Finish removes the old home of a tenant that has moved, if its grace is over; else
@@ -281,13 +285,20 @@ func (m *moving) prepare(ctx context.Context) error {
 	if err := checkKeys(m.from.home.tables); err != nil {
 		return err
 	}
-	if err := m.to.strategy.Provision(ctx, m.tenant); err != nil {
+	keys, err := m.to.strategy.HomeKeys(ctx, []tenant.Tenant{m.tenant})
+	if err == nil && keys[0] == "" {
+		err = m.save(ctx, func(r *Record) { r.Fresh = true })
+	}
+	if err == nil {
+		err = m.to.strategy.Provision(ctx, m.tenant)
+	}
+	if err != nil {
 		return err
 	}
 	if err := m.to.administer(ctx, func(ctx context.Context, conn *sql.Conn, c capture) error { return c.reopen(ctx, conn) }); err != nil {
 		return err
 	}
-	err := m.to.update(ctx, m.tenant, m.to.dialect, func(ctx context.Context, tx *sql.Tx) error {
+	err = m.to.update(ctx, m.tenant, m.to.dialect, func(ctx context.Context, tx *sql.Tx) error {
 		f := m.to.filler(tx, insertRows)
 		f.config.replace = false
 		if err := f.plan(m.manifest()); err != nil {
@@ -384,11 +395,11 @@ func (m *moving) back(ctx context.Context) error {
 		}
 		return fmt.Errorf("archive: roll back tenant %s: %w", m.tenant.ID, err)
 	}
-	err := m.from.administer(ctx, func(ctx context.Context, conn *sql.Conn, c capture) error { return c.remove(ctx, conn, false) })
+	err := m.from.administer(ctx, func(ctx context.Context, conn *sql.Conn, c capture) error { return c.remove(ctx, conn) })
 	if err != nil {
 		return fmt.Errorf("archive: roll back tenant %s: %w", m.tenant.ID, err)
 	}
-	if r.Step != Planned { // else its home may hold rows that are not ours
+	if r.Fresh || r.Step != Planned { // else it may hold rows that are not ours
 		if err := m.to.removeHome(ctx); err != nil {
 			return fmt.Errorf("archive: roll back tenant %s: %w", m.tenant.ID, err)
 		}
@@ -416,13 +427,13 @@ func (m *moving) finish(ctx context.Context) error {
 		err = m.step(ctx, Dropping)
 	}
 	if err == nil {
-		err = m.from.administer(ctx, func(ctx context.Context, conn *sql.Conn, c capture) error { return c.remove(ctx, conn, true) })
+		err = m.from.administer(ctx, func(ctx context.Context, conn *sql.Conn, c capture) error { return c.leave(ctx, conn) })
 		if errors.Is(err, isolation.ErrNotProvisioned) { // removed before a kill
 			err = nil
 		}
 	}
 	if err == nil {
-		err = m.from.removeHome(ctx)
+		err = errors.Join(m.drain(ctx, m.tenant.ID), m.from.removeHome(ctx))
 	}
 	if err != nil {
 		return fmt.Errorf("archive: remove the old home of tenant %s in %s: %w", m.tenant.ID, r.From, err)

@@ -34,8 +34,20 @@ func (a *Archiver) Clone(ctx context.Context, from, to tenant.Tenant, opts ...Re
 	if from.ID == to.ID {
 		return Manifest{}, fmt.Errorf("%w: %s cannot be its own clone", ErrOccupied, from.ID)
 	}
-	return a.restore(ctx, to, c, func(ctx context.Context, s sink) (Manifest, error) { return a.export(ctx, from, s) })
+	return a.restore(ctx, to, c, func(ctx context.Context, s sink) (Manifest, error) { return a.export(ctx, from, within{s, ctx}) })
 }
+
+// within is a sink that works in a context of its own: that of the tenant who takes
+// the rows, where another's are read.
+type within struct {
+	sink
+	ctx context.Context //nolint:containedctx // of one call of Clone
+}
+
+func (w within) begin(_ context.Context, m Manifest) error       { return w.sink.begin(w.ctx, m) }
+func (w within) row(_ context.Context, i int, row []byte) error  { return w.sink.row(w.ctx, i, row) }
+func (w within) link(_ context.Context, i int, row []byte) error { return w.sink.link(w.ctx, i, row) }
+func (w within) end(_ context.Context, m Manifest) error         { return w.sink.end(w.ctx, m) }
 
 // restore provisions t and fills its home from a source of rows.
 func (a *Archiver) restore(ctx context.Context, t tenant.Tenant, c restoreConfig, source func(context.Context, sink) (Manifest, error)) (m Manifest, err error) {
@@ -345,7 +357,7 @@ func (f *filler) end(ctx context.Context, m Manifest) error {
 	if err := f.readAllBack(ctx); err != nil {
 		return err
 	}
-	return f.archiver.setSequences(ctx, f.tenant, f.tx, f.dialect, f.home, m.Sequences)
+	return setSequences(ctx, f.tx, f.dialect, f.home, m.Sequences, f.archiver.owner(f.tenant))
 }
 
 // flush writes what is left.

@@ -22,6 +22,7 @@ type follower struct {
 	tallies    []tally  // of the copy, by table of the manifest
 	record     capture
 	conn       *sql.Conn // the administrator's, at the original
+	there      *sql.Conn // the administrator's, at the copy
 	wholeFirst bool      // tallies are not known: read both sides once
 }
 

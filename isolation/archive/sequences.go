@@ -12,11 +12,21 @@ import (
 	"github.com/tenancy-go/tenancy/tenant"
 )
 
+// ownerFunc runs work on a connection of the home's owner.
+type ownerFunc func(ctx context.Context, work func(ctx context.Context, conn *sql.Conn) error) error
+
+// owner returns an ownerFunc that opens a connection.
+func (a *Archiver) owner(t tenant.Tenant) ownerFunc {
+	return func(ctx context.Context, work func(context.Context, *sql.Conn) error) error {
+		return a.strategy.Administer(ctx, t, func(ctx context.Context, conn *sql.Conn, _ isolation.Home) error { return work(ctx, conn) })
+	}
+}
+
 // setSequences lets the home's sequences go on where the archive's were, and past
 // the largest number that tx sees in their column. A shared one never goes back.
 // Sequences know no transactions: if tx is rolled back after all, some numbers are
 // left out.
-func (a *Archiver) setSequences(ctx context.Context, t tenant.Tenant, tx *sql.Tx, d dialect, h *home, archived []Sequence) error {
+func setSequences(ctx context.Context, tx *sql.Tx, d dialect, h *home, archived []Sequence, as ownerFunc) error {
 	reached, err := h.match(archived)
 	if err != nil {
 		return err
@@ -47,7 +57,7 @@ func (a *Archiver) setSequences(ctx context.Context, t tenant.Tenant, tx *sql.Tx
 	if _, ok := d.(sqliteDialect); ok {
 		return setSQLiteSequences(ctx, tx, next)
 	}
-	return a.strategy.Administer(ctx, t, func(ctx context.Context, conn *sql.Conn, _ isolation.Home) error {
+	return as(ctx, func(ctx context.Context, conn *sql.Conn) error {
 		for _, s := range next {
 			if err := s.set(ctx, conn); err != nil {
 				return fmt.Errorf("archive: set sequence %s: %w", s.name, err)

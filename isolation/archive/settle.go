@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"github.com/tenancy-go/tenancy/isolation"
 )
 
 // settle lets the copy follow until it is close, freezes the tenant, brings the rest
@@ -48,6 +50,15 @@ func (m *moving) attempt(ctx context.Context) (err error) {
 		}
 	}
 	f := m.follower
+	// Both homes are entered before anything is frozen, so that little is left to do then.
+	return m.to.strategy.Administer(ctx, m.tenant, func(ctx context.Context, there *sql.Conn, _ isolation.Home) error {
+		f.there = there
+		return m.enter(ctx, f)
+	})
+}
+
+// enter does so on the side that is left.
+func (m *moving) enter(ctx context.Context, f *follower) error {
 	return m.from.administer(ctx, func(ctx context.Context, conn *sql.Conn, c capture) error {
 		if m.from.home.fingerprint() != f.schema {
 			return fmt.Errorf("%w: %w: it changed since the copy was made", errAnew, ErrSchema)
@@ -139,7 +150,9 @@ func (m *moving) finishCopy(ctx context.Context, f *follower, target *sql.Tx, in
 		}
 		reached = append(reached, now)
 	}
-	return m.to.setSequences(ctx, m.tenant, target, m.to.dialect, in.home, reached)
+	return setSequences(ctx, target, m.to.dialect, in.home, reached, func(ctx context.Context, work func(context.Context, *sql.Conn) error) error {
+		return work(ctx, f.there)
+	})
 }
 
 // flip changes the tenant's place.

@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"fmt"
 	"io/fs"
-	"os"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -22,11 +21,10 @@ import (
 	"github.com/tenancy-go/tenancy/tenant"
 )
 
-func TestMain(m *testing.M) { os.Exit(pgtest.Run(m)) }
-
 var (
-	acme   = tenant.Tenant{ID: "acme"}
-	globex = tenant.Tenant{ID: "globex"}
+	acme      = tenant.Tenant{ID: "acme"}
+	globex    = tenant.Tenant{ID: "globex"}
+	acmeTrial = tenant.Tenant{ID: "acme-trial"}
 )
 
 // kinds are the strategies, by name.
@@ -38,6 +36,7 @@ type place struct {
 	strategy archive.Strategy
 	pool     *isolation.Pool
 	db       *sql.DB
+	url      string  // of the superuser's database; "" for SQLite
 	admin    *sql.DB // the superuser's, in the database of row and schema; nil for SQLite
 }
 
@@ -64,7 +63,7 @@ func placeOf(t testing.TB, kind string, f files) *place {
 	role := pgtest.Name(t, "app")
 	require.NoError(t, postgres.EnsureRole(t.Context(), root, role, "secret"))
 	app := connector(t, db.As(role, "secret"))
-	p := &place{name: kind, admin: root}
+	p := &place{name: kind, admin: root, url: db.URL()}
 	var err error
 	switch kind {
 	case "row":

@@ -24,6 +24,9 @@ var (
 	// ErrConflict means that a record of the store is not, or no more, as the
 	// caller took it to be. Load again.
 	ErrConflict = errors.New("envelope: key record changed meanwhile")
+	// ErrTooSoon means that a process may still seal with a key version that was to be
+	// retired.
+	ErrTooSoon = errors.New("envelope: too soon to retire")
 	// ErrNotSealed means that a [Field] would have been written in the clear.
 	ErrNotSealed = errors.New("envelope: field is not sealed (call SealFields or Field.Seal before the statement)")
 	// ErrNotOpened means that a [Field] was read before it was opened.

@@ -14,6 +14,7 @@ import (
 	_ "modernc.org/sqlite"
 
 	"github.com/tenancy-go/tenancy/isolation/envelope"
+	"github.com/tenancy-go/tenancy/tenant/tenanttest"
 )
 
 type contact struct {
@@ -241,7 +242,8 @@ func TestNestedStructs(t *testing.T) {
 
 func TestReencrypt(t *testing.T) {
 	t.Parallel()
-	k, db := fresh(t), openDB(t)
+	clock := tenanttest.NewClock()
+	k, db := fresh(t, envelope.WithClock(clock.Now)), openDB(t)
 	ctx := as(t, "acme")
 	cells := envelope.Cells{Column: ssn, Key: "id", Bound: true, Batch: 7}
 	report, err := k.Reencrypt(ctx, db, cells, nil)
@@ -266,6 +268,7 @@ func TestReencrypt(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, envelope.ReencryptReport{Sealed: 23, Failed: []any{int64(32)}}, report)
 
+	clock.Advance(time.Hour)
 	_, err = k.Retire(ctx, envelope.Fields, 2)
 	require.NoError(t, err)
 	var all []patient

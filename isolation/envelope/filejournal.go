@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -46,7 +47,11 @@ func OpenFileJournal(path string) (*FileJournal, error) {
 	j := &FileJournal{file: f, tombstones: make(map[tenant.ID]Tombstone)}
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if err := j.catchUp(); err != nil {
+	err = j.catchUp()
+	if err == nil && j.read == 0 {
+		err = syncDir(filepath.Dir(path)) // it may have been made just now
+	}
+	if err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
 	return j, nil

@@ -118,6 +118,9 @@ func (x *Index) Tokens(ctx context.Context, value string) ([][]byte, error) {
 	})
 }
 
+// Format prints the column, whatever the verb.
+func (x *Index) Format(f fmt.State, _ rune) { _, _ = fmt.Fprintf(f, "envelope.Index(%s)", x.column) }
+
 func (x *Index) token(key *dataKey, id tenant.ID, value string) ([]byte, error) {
 	derived, err := key.derive(keySize, "index", string(id), x.column.Table, x.column.Name)
 	if err != nil {

@@ -2,7 +2,11 @@ package envelope_test
 
 import (
 	"bytes"
+	"context"
+	"crypto/aes"
+	"crypto/cipher"
 	"encoding/base64"
+	"encoding/json"
 	"fmt"
 	"io/fs"
 	"os"
@@ -29,6 +33,53 @@ func TestKeyringFromFile(t *testing.T) {
 		require.NoError(t, envelope.CreateKeyFile(path, "first"))
 		return openKeyring(t, path)
 	})
+}
+
+// cloud is a service like those of clouds: keys by name, which encrypt together with a
+// context of strings.
+type cloud struct{ current string }
+
+func (c cloud) KeyID() string { return c.current }
+
+func (c cloud) aead(t envelope.Binding, name string) (cipher.AEAD, []byte, error) {
+	if name != "projects/saas/keys/one" {
+		return nil, nil, envelope.ErrUnknownKey
+	}
+	block, err := aes.NewCipher(bytes.Repeat([]byte{1}, 32))
+	if err != nil {
+		return nil, nil, err
+	}
+	aead, err := cipher.NewGCMWithRandomNonce(block)
+	if err != nil {
+		return nil, nil, err
+	}
+	context, err := json.Marshal(t.Map()) // sorted by key
+	return aead, context, err
+}
+
+func (c cloud) Wrap(_ context.Context, key []byte, b envelope.Binding) (envelope.Wrapped, error) {
+	aead, context, err := c.aead(b, c.current)
+	if err != nil {
+		return envelope.Wrapped{}, err
+	}
+	return envelope.Wrapped{KeyID: c.current, Blob: aead.Seal(nil, nil, key, context)}, nil
+}
+
+func (c cloud) Unwrap(_ context.Context, w envelope.Wrapped, b envelope.Binding) ([]byte, error) {
+	aead, context, err := c.aead(b, w.KeyID)
+	if err != nil {
+		return nil, err
+	}
+	key, err := aead.Open(nil, nil, w.Blob, context)
+	if err != nil {
+		return nil, envelope.ErrUnwrap
+	}
+	return key, nil
+}
+
+func TestACloudFits(t *testing.T) {
+	t.Parallel()
+	envelopetest.TestProvider(t, func(*testing.T) envelope.Provider { return cloud{"projects/saas/keys/one"} })
 }
 
 func openKeyring(t testing.TB, path string) *envelope.Keyring {

@@ -34,7 +34,7 @@ func printed(t testing.TB, v any) string {
 
 // spellings are the ways in which bytes show up in text.
 func spellings(secret []byte) []string {
-	list := strings.Trim(fmt.Sprint(secret), "[]")
+	list := strings.Trim(fmt.Sprintf("%d", secret), "[]")
 	return []string{
 		string(secret), hex.EncodeToString(secret), strings.ToUpper(hex.EncodeToString(secret)), base64.StdEncoding.EncodeToString(secret)[:20],
 		list, strings.ReplaceAll(list, " ", ", "), strings.Trim(strings.ReplaceAll(fmt.Sprintf("%#v", secret), "[]byte", ""), "{}"),
@@ -57,7 +57,7 @@ func TestSecretsAreNeverPrinted(t *testing.T) {
 			R *envelope.Keyring
 			K *envelope.Keys
 			P patient
-			x *envelope.Index
+			X *envelope.Index
 		}{ring, k, p, x},
 	} {
 		text := printed(t, v)

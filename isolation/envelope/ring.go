@@ -2,6 +2,7 @@ package envelope
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -130,4 +131,21 @@ func (r *ring) dueByAge(now time.Time, maxAge, pause time.Duration) bool {
 	}
 	r.nextByAge = now.Add(pause)
 	return true
+}
+
+// retirable returns an error if a process that read the keys at a time, or later, may
+// take a version below the given one for the newest.
+func (r *ring) retirable(below uint32, read time.Time) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	below = min(below, r.latestLocked().Version)
+	for _, rec := range r.records {
+		if rec.Version >= below && !rec.Created.After(read) {
+			return nil
+		}
+	}
+	if below <= 1 || r.records[0].Version >= below {
+		return nil // there is nothing to retire
+	}
+	return fmt.Errorf("%w: version %d is not yet known everywhere", ErrTooSoon, below)
 }

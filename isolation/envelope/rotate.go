@@ -73,16 +73,26 @@ func (k *Keys) latestOf(ctx context.Context, p Purpose, find func(context.Contex
 	return r.latest().Version, nil
 }
 
-// Retire destroys the versions of the context's tenant's key below the given one,
-// but never the newest, and returns how many. What is still sealed with them never
-// opens again: call it after [Keys.Reencrypt] has left nothing behind in any table,
-// and a TTL after [Keys.Rotate], when no process seals with the old version any more.
+// Retire destroys the versions of the context's tenant's key below the given one, but
+// never the newest, and returns how many. What is still sealed with them never opens
+// again: call it after [Keys.Reencrypt] has left nothing behind in any table.
+//
+// A process may seal with an older version for a TTL after [Keys.Rotate]. Until then the
+// error wraps [ErrTooSoon], by this process's TTL: give all processes the same, and
+// re-encrypt once it is over.
 func (k *Keys) Retire(ctx context.Context, p Purpose, below uint32) (int, error) {
 	id, err := tenant.IDFromContext(ctx)
 	if err != nil {
 		return 0, err
 	}
 	if err := p.Validate(); err != nil {
+		return 0, err
+	}
+	r, err := k.fresh(ctx, ringID{id, p})
+	if err != nil {
+		return 0, err
+	}
+	if err := r.retirable(below, k.config.now().Add(-k.config.ttl)); err != nil {
 		return 0, err
 	}
 	n, err := k.store.Remove(ctx, id, p, below)

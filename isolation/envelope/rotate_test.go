@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -24,7 +25,8 @@ func versionOf(t testing.TB, s envelope.Sealed) uint32 {
 
 func TestRotation(t *testing.T) {
 	t.Parallel()
-	k := fresh(t)
+	clock := tenanttest.NewClock()
+	k := fresh(t, envelope.WithClock(clock.Now), envelope.WithTTL(time.Minute))
 	old := seal(t, k, "acme", ssn, "secret")
 	other := seal(t, k, "globex", ssn, "theirs")
 	version, err := k.Rotate(as(t, "acme"), envelope.Fields)
@@ -49,6 +51,7 @@ func TestRotation(t *testing.T) {
 	_, _, err = k.Reseal(as(t, "globex"), ssn, again)
 	require.ErrorIs(t, err, envelope.ErrOpen)
 
+	clock.Advance(time.Minute)
 	n, err := k.Retire(as(t, "acme"), envelope.Fields, 2)
 	require.NoError(t, err)
 	assert.Equal(t, 1, n)
@@ -56,6 +59,43 @@ func TestRotation(t *testing.T) {
 	require.ErrorIs(t, err, envelope.ErrOpen)
 	requireOpens(t, k, "acme", ssn, again, "secret")
 	requireOpens(t, k, "globex", ssn, other, "theirs")
+}
+
+// No version is destroyed that another process may still take for the newest.
+func TestRetireWaits(t *testing.T) {
+	t.Parallel()
+	clock := tenanttest.NewClock()
+	s := envelope.NewMemoryStore()
+	here := newKeys(t, keyring(t, "a"), s, envelope.WithClock(clock.Now), envelope.WithTTL(time.Minute))
+	there := newKeys(t, keyring(t, "a"), s, envelope.WithClock(clock.Now), envelope.WithTTL(time.Minute))
+	retire := func(below uint32) (int, error) { return here.Retire(as(t, "acme"), envelope.Fields, below) }
+	n, err := retire(2)
+	require.NoError(t, err, "there is no key at all")
+	assert.Zero(t, n)
+	_ = seal(t, there, "acme", ssn, "version 1")
+	for range 2 {
+		clock.Advance(30 * time.Second)
+		_, err := here.Rotate(as(t, "acme"), envelope.Fields)
+		require.NoError(t, err)
+		_, err = retire(9)
+		require.ErrorIs(t, err, envelope.ErrTooSoon)
+	}
+	n, err = retire(1)
+	require.NoError(t, err, "nothing is below version 1")
+	assert.Zero(t, n)
+
+	clock.Advance(30*time.Second - time.Microsecond)
+	late := newKeys(t, keyring(t, "a"), s, envelope.WithClock(clock.Now), envelope.WithTTL(time.Minute))
+	assert.EqualValues(t, 3, versionOf(t, seal(t, late, "acme", ssn, "text")))
+	_, err = retire(2) // version 2 is a moment too young
+	require.ErrorIs(t, err, envelope.ErrTooSoon)
+	clock.Advance(2 * time.Microsecond)
+	_, err = retire(3)
+	require.ErrorIs(t, err, envelope.ErrTooSoon)
+	n, err = retire(2)
+	require.NoError(t, err)
+	assert.Equal(t, 1, n)
+	assert.EqualValues(t, 3, versionOf(t, seal(t, there, "acme", ssn, "text")), "nobody seals with version 1 by now")
 }
 
 // What one process seals with a new version opens in another that has not heard of it,
@@ -169,14 +209,13 @@ func TestRewrap(t *testing.T) {
 // fuse is a provider that stops working after so many calls.
 type fuse struct {
 	*envelope.Keyring
-	left int
+	left *atomic.Int64
 }
 
-func (f *fuse) Wrap(ctx context.Context, key []byte, b envelope.Binding) (envelope.Wrapped, error) {
-	if f.left == 0 {
+func (f fuse) Wrap(ctx context.Context, key []byte, b envelope.Binding) (envelope.Wrapped, error) {
+	if f.left.Add(-1) < 0 {
 		return envelope.Wrapped{}, errDown
 	}
-	f.left--
 	return f.Keyring.Wrap(ctx, key, b)
 }
 
@@ -191,7 +230,9 @@ func TestRewrapGoesOnWhereItStopped(t *testing.T) {
 	}
 	done := 0
 	for i := range 4 {
-		k := newKeys(t, &fuse{keyring(t, "b", "a"), 4 + i}, s)
+		left := new(atomic.Int64)
+		left.Store(int64(4 + i))
+		k := newKeys(t, fuse{keyring(t, "b", "a"), left}, s)
 		report, err := k.Rewrap(system(t), nil)
 		done += report.Rewrapped
 		if i < 3 {
@@ -259,11 +300,11 @@ func TestRewrapKeepsWhatItCannotOpenAgain(t *testing.T) {
 // reencrypting is a provider that never hands a key out to wrap it anew.
 type reencrypting struct {
 	*envelope.Keyring
-	calls int
+	calls atomic.Int64
 }
 
 func (p *reencrypting) Rewrap(ctx context.Context, w envelope.Wrapped, b envelope.Binding) (envelope.Wrapped, error) {
-	p.calls++
+	p.calls.Add(1)
 	key, err := p.Unwrap(ctx, w, b)
 	if err != nil {
 		return envelope.Wrapped{}, err
@@ -279,7 +320,7 @@ func TestRewrapLeavesItToTheProvider(t *testing.T) {
 	report, err := newKeys(t, p, s).Rewrap(system(t), nil)
 	require.NoError(t, err)
 	assert.Equal(t, 1, report.Rewrapped)
-	assert.Equal(t, 1, p.calls)
+	assert.EqualValues(t, 1, p.calls.Load())
 	requireOpens(t, newKeys(t, keyring(t, "b"), s), "acme", ssn, sealed, "secret")
 }
 

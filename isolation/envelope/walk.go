@@ -94,7 +94,7 @@ func (k *Keys) walkOne(v reflect.Value, do func(sealable, Column) error) error {
 		if err != nil {
 			return err
 		}
-		if err := do(target.Addr().Interface().(sealable), column); err != nil { //nolint:errcheck // the plan holds nothing else
+		if err := do(target.Addr().Interface().(sealable), column); err != nil {
 			return err
 		}
 	}
@@ -153,7 +153,7 @@ func rowKey(v reflect.Value) (string, error) {
 
 func (k *Keys) plan(t reflect.Type) *plan {
 	if p, ok := k.plans.Load(t); ok {
-		return p.(*plan) //nolint:errcheck // nothing else is stored
+		return p.(*plan)
 	}
 	p := &plan{}
 	p.err = p.add(t, nil, nil)

@@ -80,6 +80,14 @@ type Failure struct {
 	Err         error
 }
 
+// Error tells where it was, and why.
+func (f Failure) Error() string {
+	return fmt.Sprintf("tenant %s, at version %d: %v", f.Tenant, f.Version, f.Err)
+}
+
+// Unwrap returns why the home could not be migrated.
+func (f Failure) Unwrap() error { return f.Err }
+
 // Report is what a run did.
 type Report struct {
 	Tenants     int // that were looked at

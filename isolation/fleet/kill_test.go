@@ -247,9 +247,10 @@ func takeTurns(t *testing.T, o order) {
 	_, err = fleetOf(t, s, l, m).Run(t.Context(), fleet.These(one))
 	require.ErrorIs(t, err, fleet.ErrRunning)
 
+	second := fleetOf(t, s, l, m, fleet.Wait())
 	waiting := make(chan error)
 	go func() {
-		_, err := fleetOf(t, s, l, m, fleet.Wait()).Run(t.Context(), fleet.These(one))
+		_, err := second.Run(t.Context(), fleet.These(one))
 		waiting <- err
 	}()
 	select {

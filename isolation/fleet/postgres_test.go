@@ -236,16 +236,7 @@ func TestRowModeIsOneHome(t *testing.T) {
 	defer db.Close()
 	for i, want := range [][]string{{}, {"of another"}} {
 		ctx := tenant.NewContext(t.Context(), ts[i])
-		rows, err := db.QueryContext(ctx, `SELECT body FROM notes`)
-		require.NoError(t, err)
-		found := []string{}
-		for rows.Next() {
-			var body string
-			require.NoError(t, rows.Scan(&body))
-			found = append(found, body)
-		}
-		require.NoError(t, rows.Err())
-		require.NoError(t, rows.Close())
+		found := textsIn(t, ctx, db, `SELECT body FROM notes`)
 		assert.Equal(t, want, found)
 	}
 }

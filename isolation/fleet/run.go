@@ -197,7 +197,7 @@ func (r *run) migrate(ctx context.Context, lock *runnerLock) (Report, error) {
 	case ctx.Err() != nil:
 		err = failed(ctx, "run", ctx.Err())
 	case r.report.Failed > 0:
-		err = fmt.Errorf("%w: %s", ErrIncomplete, r.report)
+		err = fmt.Errorf("%w: %s; first %w", ErrIncomplete, r.report, r.report.Failures[0])
 	}
 	return r.report, err
 }
@@ -251,7 +251,7 @@ func (w *waves) take(ctx context.Context, j job) bool {
 		return false
 	}
 	if failed := w.failures(); failed > w.budgetNow() {
-		w.err = fmt.Errorf("%w: %d of at most %d failures", ErrStopped, failed, w.budgetNow())
+		w.err = fmt.Errorf("%w: %d of at most %d failures, first %w", ErrStopped, failed, w.budgetNow(), w.firstFailure())
 		return false
 	}
 	w.taken++
@@ -283,7 +283,7 @@ func (w *waves) finish() error {
 	}
 	w.emit(func(c Counts) Event { return WaveDone{Counts: c, Wave: w.current + 1} })
 	if failed := w.failures(); failed > w.budgetNow() {
-		return fmt.Errorf("%w: %d homes failed in wave %d", ErrStopped, failed, w.current+1)
+		return fmt.Errorf("%w: %d failures, in wave %d, first %w", ErrStopped, failed, w.current+1, w.firstFailure())
 	}
 	return nil
 }
@@ -294,6 +294,12 @@ func (w *waves) budgetNow() int {
 		return 0
 	}
 	return w.budget
+}
+
+func (r *run) firstFailure() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.report.Failures[0]
 }
 
 func (r *run) failures() int {

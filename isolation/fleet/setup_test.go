@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"testing"
 	"testing/fstest"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -33,9 +32,6 @@ func TestMain(m *testing.M) {
 	}
 	os.Exit(pgtest.Run(m))
 }
-
-// soon bounds whatever a test waits for.
-const soon = time.Minute
 
 // strategy is one of this module's.
 type strategy interface {
@@ -277,7 +273,12 @@ type queryer interface {
 // texts returns a query's only column.
 func texts(t testing.TB, db queryer, query string, args ...any) []string {
 	t.Helper()
-	rows, err := db.QueryContext(context.WithoutCancel(t.Context()), query, args...)
+	return textsIn(t, context.WithoutCancel(t.Context()), db, query, args...)
+}
+
+func textsIn(t testing.TB, ctx context.Context, db queryer, query string, args ...any) []string { //nolint:revive // t first, as in testify
+	t.Helper()
+	rows, err := db.QueryContext(ctx, query, args...)
 	require.NoError(t, err, query)
 	defer func() { require.NoError(t, rows.Close()) }()
 	found := []string{}

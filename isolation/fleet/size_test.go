@@ -30,10 +30,10 @@ const sizeEnv = "TENANCY_FLEET_SIZE"
 // full is the size from which on the bounds on time are checked.
 const full = 2000
 
-// distance is the time that TestFleetAtSize puts between the runner and the servers,
-// as between two zones of a region. Without it, runner and server share the cores of
-// one machine, and the figure would be that of the cores.
-const distance = 2 * time.Millisecond
+// distance is the time that a round trip from the runner to the servers takes longer in
+// TestFleetAtSize, as if they were in another region nearby. Without it, runner and
+// server share the cores of one machine, and the figure is that of the cores.
+const distance = 5 * time.Millisecond
 
 // tenTables makes ten tables, and then n migrations of one column and one index each.
 func tenTables(n int) fstest.MapFS {
@@ -63,12 +63,7 @@ func TestFleetAtSize(t *testing.T) {
 
 	far, err := postgres.NewConnector(w.URL(), postgres.Dial(delayed))
 	require.NoError(t, err)
-	control, err := postgres.NewConnector(w.controlURL, postgres.Dial(delayed))
-	require.NoError(t, err)
-	counter := &counting{Connector: control}
-	db := sql.OpenDB(counter)
-	defer db.Close()
-	ledger := ledgerOn(t, db, fleet.OnPostgres)
+	counter, ledger := w.counted(t, postgres.Dial(delayed))
 	s, err := schema.New(w.app, schema.Admin(far))
 	require.NoError(t, err)
 	migrations := load(t, tenTables(2))
@@ -154,6 +149,17 @@ func (c *farConn) Read(b []byte) (int, error) {
 		<-time.After(distance)
 	}
 	return c.Conn.Read(b)
+}
+
+// counted returns a ledger in w's control database, with a counter of its statements.
+func (w *world) counted(t testing.TB, opts ...postgres.Option) (*counting, *fleet.Ledger) {
+	t.Helper()
+	control, err := postgres.NewConnector(w.controlURL, opts...)
+	require.NoError(t, err)
+	counter := &counting{Connector: control}
+	db := sql.OpenDB(counter)
+	t.Cleanup(func() { assert.NoError(t, db.Close()) })
+	return counter, ledgerOn(t, db, fleet.OnPostgres)
 }
 
 // counting is a connector that counts the statements of its connections.

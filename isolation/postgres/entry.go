@@ -1,23 +1,18 @@
 package postgres
 
-import (
-	"fmt"
-	"strconv"
-)
+import "fmt"
 
 // Statement is one SQL statement with its arguments, as text, for $1, $2 and so on.
 type Statement struct {
 	Query string
 	Args  []string
-	// Prepare keeps the statement prepared on the session, for its next use with other
-	// arguments. Only in an Entry that is not Local.
-	Prepare bool
 }
 
 // Entry gives a session to a tenant.
 type Entry struct {
 	// Statements run in one transaction with the statement that they go before, and
-	// before it. Nothing in them controls a transaction.
+	// before it. Nothing in them controls a transaction. They are never prepared under a
+	// name: SQL of the tenant before could have put another in its place.
 	Statements []Statement
 	// Local means that what they do ends with the transaction. They then go before
 	// every statement outside a transaction, and into every transaction at its
@@ -52,13 +47,11 @@ func (e *EntryError) Unwrap() error { return e.Err }
 // on another connection.
 func (e *EntryError) NotBegun() bool { return true }
 
-// entry is an Entry on its way, and what the server knows of it.
+// entry is an Entry on its way.
 type entry struct {
 	Entry
-	pending bool              // still to be sent, or to be sent before every statement
-	drop    bool              // all prepared statements first
-	known   map[string]string // names of the statements that are prepared, by text
-	last    int               // number of the last name
+	pending bool // still to be sent, or to be sent before every statement
+	drop    bool // all prepared statements first
 }
 
 func (e *entry) none() bool  { return !e.pending }
@@ -79,36 +72,6 @@ func (e *entry) statements() (statements []Statement, err error) {
 		statements = append([]Statement{{Query: deallocate}}, statements...)
 	}
 	return statements, err
-}
-
-// naming is a statement that the server is to know by name. Without a name it
-// forgets it with the next one.
-type naming struct{ name, query string }
-
-// name returns how the server knows s, and whether it must be told first.
-func (e *entry) name(s Statement) (n naming, parse bool) {
-	if s.Query == deallocate {
-		e.known = nil
-	}
-	if !s.Prepare || e.Local {
-		return naming{query: s.Query}, true
-	}
-	if name, ok := e.known[s.Query]; ok {
-		return naming{name, s.Query}, false
-	}
-	e.last++
-	return naming{"tenancy_" + strconv.Itoa(e.last), s.Query}, true
-}
-
-// parsed takes down that the server knows a statement.
-func (e *entry) parsed(n naming) {
-	if n.name == "" {
-		return
-	}
-	if e.known == nil {
-		e.known = map[string]string{}
-	}
-	e.known[n.query] = n.name
 }
 
 // done takes down that the entry holds.

@@ -22,16 +22,11 @@ func appendMessage(b []byte, kind byte, parts ...string) []byte {
 	return b
 }
 
-// appendStatement appends what runs s, without a Sync: Parse unless it is known
-// under its name already, Bind and Execute.
-func appendStatement(b []byte, s Statement, name string, parse bool) []byte {
-	if parse {
-		b = appendMessage(b, msgParse, name, "\x00", s.Query, "\x00\x00\x00")
-	}
+// appendStatement appends what runs s, without a Sync: Parse, Bind and Execute.
+func appendStatement(b []byte, s Statement) []byte {
+	b = appendMessage(b, msgParse, "\x00", s.Query, "\x00\x00\x00")
 	start := len(b)
-	b = append(b, msgBind, 0, 0, 0, 0, 0) // length to come, unnamed portal
-	b = append(b, name...)
-	b = append(b, 0, 0, 0) // end of name; all arguments as text
+	b = append(b, msgBind, 0, 0, 0, 0, 0, 0, 0, 0) // length to come, no names, all arguments as text
 	b = binary.BigEndian.AppendUint16(b, uint16(len(s.Args)))
 	for _, arg := range s.Args {
 		b = binary.BigEndian.AppendUint32(b, uint32(len(arg)))

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"bufio"
+	"fmt"
 	"io"
 	"net"
 
@@ -22,6 +23,8 @@ const (
 	headerLen    = 5 // type and length
 	readyLen     = headerLen + 1
 	wireReadSize = 8 << 10
+	maxMessage   = 1 << 30 // what PostgreSQL sends at most, about
+	maxEarly     = 1 << 20 // in answer to an entry
 )
 
 // wire is the stream of messages below one of lib/pq's connections. It sends an
@@ -40,14 +43,13 @@ type wire struct {
 	status  byte // transaction status when it last did
 	asked   int  // times that it has still to become ready
 
-	entry  entry    // what goes before lib/pq's messages
-	names  []naming // of the statements that the server is parsing
-	plan   []step   // what the answers to come belong to; lib/pq's own come after
-	rescue bool     // if the entry fails, the server waits for a Sync
-	riding bool     // an entry is in the transaction that is under way
-	void   bool     // that transaction has failed
-	failed bool     // the entry failed, not what came after it; until somebody asks
-	cause  error    // why, if lib/pq was not told
+	entry  entry  // what goes before lib/pq's messages
+	plan   []step // what the answers to come belong to; lib/pq's own come after
+	rescue bool   // if the entry fails, the server waits for a Sync
+	riding bool   // an entry is in the transaction that is under way
+	void   bool   // that transaction has failed
+	failed bool   // the entry failed, not what came after it; until somebody asks
+	cause  error  // why, if lib/pq was not told
 
 	early []byte // messages that came while nobody read, and are lib/pq's
 	out   []byte // reused between writes
@@ -102,7 +104,7 @@ func (w *wire) Write(b []byte) (int, error) {
 
 // begin makes ready for another flight with an entry.
 func (w *wire) begin() {
-	w.out, w.plan, w.names, w.rescue = w.out[:0], w.plan[:0], w.names[:0], false
+	w.out, w.plan, w.rescue = w.out[:0], w.plan[:0], false
 	w.riding, w.void, w.failed, w.cause = true, false, false, nil
 }
 
@@ -165,7 +167,11 @@ func (w *wire) take() error {
 	if err != nil {
 		return err
 	}
-	kind, message := header[0], make([]byte, messageSize(header))
+	kind, size := header[0], messageSize(header)
+	if size < headerLen || size > maxEarly {
+		return fmt.Errorf("isolation/postgres: a message of %d bytes in answer to an entry", size)
+	}
+	message := make([]byte, size)
 	var show bool
 	switch kind {
 	case msgReady:
@@ -197,8 +203,7 @@ func (w *wire) compose(statements []Statement, b []byte) {
 	if begin && w.entry.local() {
 		// The entry lasts as long as the transaction, so it comes after BEGIN; and in the
 		// same flight, so that nothing happens in between.
-		w.names = append(w.names, naming{})
-		w.out = appendStatement(w.out, Statement{Query: queryText(b)}, "", true)
+		w.out = appendStatement(w.out, Statement{Query: queryText(b)})
 		w.plan = append(w.plan, step{showCommands, 1})
 		w.appendEntry(statements)
 		w.out = appendMessage(w.out, msgSync)
@@ -220,11 +225,7 @@ func (w *wire) compose(statements []Statement, b []byte) {
 
 func (w *wire) appendEntry(statements []Statement) {
 	for _, s := range statements {
-		name, parse := w.entry.name(s)
-		if parse {
-			w.names = append(w.names, name)
-		}
-		w.out = appendStatement(w.out, s, name.name, parse)
+		w.out = appendStatement(w.out, s)
 	}
 	w.plan = append(w.plan, step{hideCommands, len(statements)})
 }
@@ -268,6 +269,10 @@ func (w *wire) next() error {
 		return err
 	}
 	kind, size := header[0], messageSize(header)
+	if size < headerLen || size > maxMessage {
+		w.left = headerLen // no message of PostgreSQL's; lib/pq says what it is
+		return nil
+	}
 	show := true
 	switch {
 	case kind == msgReady && size == readyLen:
@@ -297,13 +302,7 @@ func (w *wire) answer(kind byte) bool {
 	}
 	current := &w.plan[0]
 	switch kind {
-	case msgParseComplete:
-		if len(w.names) > 0 {
-			w.entry.parsed(w.names[0])
-			w.names = w.names[1:]
-		}
-		return false
-	case msgBindComplete, msgNoData:
+	case msgParseComplete, msgBindComplete, msgNoData:
 		return false
 	case msgRowDescription, msgDataRow:
 		return current.kind == showCommands
@@ -348,7 +347,7 @@ func (w *wire) entryPending() bool {
 func (w *wire) ready() (show bool, err error) {
 	message, err := w.in.Peek(readyLen)
 	if err != nil {
-		return false, err
+		return false, io.ErrUnexpectedEOF
 	}
 	w.started, w.status = true, message[headerLen]
 	w.asked = max(w.asked-1, 0)

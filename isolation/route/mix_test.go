@@ -167,7 +167,6 @@ func likeShared(t testing.TB, self string) fs.FS {
 
 // Rows, schemas and databases under one *sql.DB.
 func TestMixOfThreeStrategies(t *testing.T) {
-	t.Parallel()
 	rows, schemas, databases := newCluster(t), newCluster(t), newCluster(t)
 	runSuite(t, []route.Cell{
 		{Name: "rows", Strategy: rows.rows(t, isolationtest.SharedTables())},
@@ -178,7 +177,6 @@ func TestMixOfThreeStrategies(t *testing.T) {
 
 // Two clusters of schemas and one of databases.
 func TestMixOfClusters(t *testing.T) {
-	t.Parallel()
 	own := isolationtest.OwnTables(isolationtest.Postgres)
 	one, two, databases := newCluster(t), newCluster(t), newCluster(t)
 	runSuite(t, []route.Cell{

@@ -146,6 +146,7 @@ var attacks = []attack{
 	{name: "COPY", sql: `COPY orders TO STDOUT`, how: stacked},
 	{name: "own cursor", sql: `DECLARE c CURSOR WITH HOLD FOR SELECT title FROM orders; FETCH ALL FROM c`, how: stacked},
 	{name: "LISTEN", sql: `LISTEN x; NOTIFY x, 'y'`, how: stacked},
+	{name: "what the pool prepared, replaced", sql: `DEALLOCATE ALL; ` + replaced(), how: stacked},
 	{name: "settings of functions", sql: `SET transform_null_equals = on; SET standard_conforming_strings = off; SET backslash_quote = on; SET plan_cache_mode = force_generic_plan`, how: stacked},
 	{name: "settings of parallel queries", sql: `SET force_parallel_mode = on; SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0; SET min_parallel_table_scan_size = 0`, how: stacked},
 	{name: "client encoding", sql: `set_config('client_encoding', 'LATIN1', false)`},
@@ -155,6 +156,15 @@ var attacks = []attack{
 	{name: "rows deleted", sql: `DELETE FROM orders WHERE title LIKE 'globex%'; TRUNCATE orders`, how: stacked},
 	{name: "settings of the role", sql: `ALTER ROLE CURRENT_USER SET tenancy.tenant = 'globex'`, how: stacked},
 	{name: "other database", sql: `(SELECT string_agg(datname, '') FROM pg_database WHERE datname = 'none')`, how: reading},
+}
+
+// replaced takes the names that what is sent for the next tenant might be prepared under.
+func replaced() string {
+	var b strings.Builder
+	for n := range 20 {
+		fmt.Fprintf(&b, "PREPARE tenancy_%d(text) AS SELECT 1; ", n)
+	}
+	return b.String()
 }
 
 // payload closes the application's literal, and comments its rest out.
@@ -231,12 +241,35 @@ type spied struct {
 func (c *spied) Unwrap() driver.Conn { return c.Conn }
 
 func (c *spied) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
-	if function, ok := strings.CutPrefix(query, "SELECT tenancy."); ok && len(args) == 1 {
-		c.spy.mu.Lock()
-		c.spy.tokens = append(c.spy.tokens, sent{c.BackendPID(), strings.TrimSuffix(function, "($1)"), fmt.Sprint(args[0].Value)})
-		c.spy.mu.Unlock()
+	if len(args) == 1 {
+		c.spy.note(c.BackendPID(), query, fmt.Sprint(args[0].Value))
 	}
 	return c.Conn.ExecContext(ctx, query, args)
+}
+
+// Enter looks at the tokens that go with statements.
+func (c *spied) Enter(e postgres.Entry) error {
+	if renew := e.Renew; renew != nil {
+		e.Renew = func() ([]postgres.Statement, error) {
+			statements, err := renew()
+			for _, s := range statements {
+				c.spy.note(c.BackendPID(), s.Query, strings.Join(s.Args, ""))
+			}
+			return statements, err
+		}
+	}
+	return c.Conn.Enter(e)
+}
+
+// note remembers the argument of a function of the schema tenancy, if it is one's.
+func (s *spy) note(pid int, query, token string) {
+	for _, function := range []string{"open", "confine", "present"} {
+		if strings.Contains(query, "tenancy."+function+"($1)") {
+			s.mu.Lock()
+			s.tokens = append(s.tokens, sent{pid, function, token})
+			s.mu.Unlock()
+		}
+	}
 }
 
 // last returns the nth last token that was sent for a function, on pid's session or, if
@@ -320,7 +353,7 @@ func TestInjection(t *testing.T) {
 			t.Parallel()
 			a := newArena(t, m.opts...)
 			other := newSession(t, a.strategy) // of globex, elsewhere
-			other.confine(a.strategy, globex)
+			require.NoError(t, other.enter(a.strategy, globex))
 			var through []string
 			for _, attack := range attacks {
 				if attack.sealed && !m.sealed {
@@ -357,7 +390,7 @@ func TestInjectionBelowThePool(t *testing.T) {
 			t.Parallel()
 			a := newArena(t, m.opts...)
 			other := newSession(t, a.strategy)
-			other.confine(a.strategy, globex)
+			require.NoError(t, other.enter(a.strategy, globex))
 			var through []string
 			var c session
 			for _, attack := range attacks {
@@ -368,7 +401,7 @@ func TestInjectionBelowThePool(t *testing.T) {
 					c = newSession(t, a.strategy)
 				}
 				for _, who := range []tenant.Tenant{acme, globex, acme} {
-					c.confine(a.strategy, who)
+					require.NoError(t, c.enter(a.strategy, who))
 				}
 				pid := c.conn.(*spied).BackendPID()
 				found := c.all(`SELECT title FROM orders WHERE title LIKE '` + a.arm(attack.payload(), pid) + `'`)
@@ -384,12 +417,12 @@ func TestInjectionBelowThePool(t *testing.T) {
 	}
 }
 
-// passOn gives c to globex and back. A session that does not accept that is closed.
+// passOn gives c to globex and back. A session that does not accept that is closed, as the
+// pool does.
 func (a *arena) passOn(t *testing.T, c session, name string) session {
 	t.Helper()
 	for _, who := range []tenant.Tenant{globex, acme} {
-		valid := c.conn.(driver.Validator).IsValid()
-		if !valid || a.strategy.Confine(t.Context(), c.conn, who) != nil {
+		if valid := c.conn.(driver.Validator).IsValid(); !valid || c.enter(a.strategy, who) != nil {
 			require.NoError(t, c.conn.Close())
 			return session{}
 		}

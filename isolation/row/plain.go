@@ -28,12 +28,12 @@ func (plain) enter(ctx context.Context, conn driver.Conn, id tenant.ID) error {
 	return pgsession.Confine(ctx, conn, "SET tenancy.tenant = "+pq.QuoteLiteral(id.String()))
 }
 
-// ride is what enter does, for the flight of the next statement.
+// ride is what enter does, for the flight of the next statement. It is not prepared
+// under a name, as in confining.
 func (plain) ride(_ driver.Conn, id tenant.ID) postgres.Entry {
 	return postgres.Entry{Keep: true, Statements: []postgres.Statement{{
-		Query:   "SELECT tenancy.clear(), pg_catalog.set_config('tenancy.tenant', $1, false)",
-		Args:    []string{id.String()},
-		Prepare: true,
+		Query: "SELECT tenancy.clear(), pg_catalog.set_config('tenancy.tenant', $1, false)",
+		Args:  []string{id.String()},
 	}}}
 }
 

@@ -212,6 +212,7 @@ END`},
 BEGIN` + pgsession.Clearing + `
   PERFORM tenancy.enter(token);
 END`},
+		forget,
 	}
 }
 

@@ -110,5 +110,6 @@ BEGIN` + pgsession.Clearing + `
   DISCARD SEQUENCES;
   PERFORM tenancy.keep(token);
 END`},
+		forget,
 	}
 }

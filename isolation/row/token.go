@@ -7,8 +7,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/lib/pq"
-
 	"github.com/tenancy-go/tenancy/isolation/postgres"
 )
 
@@ -89,25 +87,27 @@ func session(conn driver.Conn) (*postgres.Conn, error) {
 	}}}
 }
 
-// confine drops what is prepared and calls tenancy.confine, in one message. The token
-// stands in its text, which other sessions may see, but it is for this one alone.
+// confine drops what is prepared and calls tenancy.confine, in one flight.
 func confine(ctx context.Context, conn driver.Conn, token string) error {
-	execer, ok := conn.(driver.ExecerContext)
-	if !ok {
-		return fmt.Errorf("isolation/row: connection of type %T runs no statements", conn)
-	}
-	_, err := execer.ExecContext(ctx, "DEALLOCATE ALL; SELECT tenancy.confine("+pq.QuoteLiteral(token)+")", nil)
-	return err
+	return call(ctx, conn, "forget(), tenancy.confine", token)
 }
 
 // confining returns an entry that calls tenancy.confine with a token of its own each
-// time, since a session takes none twice.
+// time, since a session takes none twice. The statement must not be prepared under a
+// name: SQL of the tenant before could have put another in its place (DEALLOCATE, PREPARE),
+// which would run instead and get the token.
 func confining(token func() (string, error)) postgres.Entry {
 	return postgres.Entry{Keep: true, Renew: func() ([]postgres.Statement, error) {
 		t, err := token()
 		if err != nil {
 			return nil, err
 		}
-		return []postgres.Statement{{Query: "SELECT tenancy.confine($1)", Args: []string{t}, Prepare: true}}, nil
+		return []postgres.Statement{{Query: "SELECT tenancy.confine($1)", Args: []string{t}}}, nil
 	}}
 }
+
+// forget is for flights of their own, where what the driver prepared is forgotten, too.
+var forget = function{name: "forget", returns: "void", volatility: "VOLATILE", parallel: "UNSAFE", body: `
+BEGIN
+  DEALLOCATE ALL;
+END`}

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -176,7 +177,7 @@ func newDirectory(t *testing.T) directory {
 func (d directory) file(name string) string { return filepath.Join(d.path, name) }
 
 // keys opens the directory as another process would.
-func (d directory) keys(t *testing.T) *envelope.Keys {
+func (d directory) keys(t *testing.T, opts ...envelope.Option) *envelope.Keys {
 	t.Helper()
 	store, err := sqlstore.New(open(t, "sqlite", sqliteDSN(d.file("keys.db"))), sqlstore.SQLite)
 	require.NoError(t, err)
@@ -185,7 +186,7 @@ func (d directory) keys(t *testing.T) *envelope.Keys {
 	journal, err := envelope.OpenFileJournal(d.file("shredded"))
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = journal.Close() })
-	return newKeys(t, ring, store, envelope.WithJournal(journal))
+	return newKeys(t, ring, store, append(opts, envelope.WithJournal(journal))...)
 }
 
 func (d directory) requireAllOpen(t *testing.T, k *envelope.Keys, but tenant.ID) {
@@ -272,8 +273,10 @@ func TestReencryptionSurvivesKills(t *testing.T) {
 	report, err := k.Reencrypt(ctx, data, envelope.Cells{Column: ssn, Key: "id", Bound: true}, nil)
 	require.NoError(t, err)
 	assert.Zero(t, report, "nothing was left")
-	_, err = k.Retire(ctx, envelope.Fields, version)
+	later := d.keys(t, envelope.WithClock(func() time.Time { return time.Now().Add(time.Hour) }))
+	_, err = later.Retire(ctx, envelope.Fields, version)
 	require.NoError(t, err)
+	k = d.keys(t)
 	for i := 1; i <= rows; i++ {
 		var sealed envelope.Sealed
 		require.NoError(t, data.QueryRowContext(ctx, `SELECT ssn FROM patients WHERE id = $1`, i).Scan(&sealed))

@@ -134,6 +134,7 @@ func TestRestoredStore(t *testing.T) {
 // fixture is a database of two tenants under row-level security, and keys in another.
 type fixture struct {
 	keys  *envelope.Keys
+	clock *tenanttest.Clock
 	db    *sqlx.DB // over the pool
 	admin *sql.DB
 }
@@ -161,7 +162,8 @@ func newFixture(t testing.TB) fixture {
 	db := sqlx.NewDb(sql.OpenDB(pool), "postgres")
 	t.Cleanup(func() { assert.NoError(t, db.Close()) })
 	store, _ := newPostgres(t)
-	return fixture{keys: newKeys(t, keyring(t, "a"), store), db: db, admin: admin}
+	clock := tenanttest.NewClock()
+	return fixture{keys: newKeys(t, keyring(t, "a"), store, envelope.WithClock(clock.Now)), clock: clock, db: db, admin: admin}
 }
 
 type patient struct {
@@ -207,6 +209,7 @@ func TestWithThePool(t *testing.T) {
 	report, err := f.keys.Reencrypt(acme, f.db, envelope.Cells{Column: ssn, Key: "id", Bound: true, Batch: 6}, nil)
 	require.NoError(t, err)
 	assert.Equal(t, envelope.ReencryptReport{Sealed: 20}, report)
+	f.clock.Advance(time.Hour)
 	_, err = f.keys.Retire(acme, envelope.Fields, version)
 	require.NoError(t, err)
 	for _, ctx := range []context.Context{acme, globex} {

@@ -45,8 +45,10 @@ func confusions(p pair, step Step, credentialed bool) []confusion {
 					}
 				}
 			}},
-			confusion{"tenant parameters of " + name, func(r *Request) { r.addQuery(tenantParameters, name) }},
-			confusion{"tenant cookies of " + name, func(r *Request) { r.addCookies(tenantParameters, name) }},
+			confusion{"tenant parameters and cookies of " + name, func(r *Request) {
+				r.addQuery(tenantParameters, name)
+				r.addCookies(tenantParameters, name)
+			}},
 		)
 		if !step.reads() {
 			all = append(all, confusion{"tenant fields of " + name + " in the body", func(r *Request) { r.addFields(tenantParameters, name) }})
@@ -70,10 +72,12 @@ func names(header string, tenants ...*actor) bool {
 func confuseHost(at Address, own *actor, credentialed bool) []confusion {
 	var all []confusion
 	if at.Host != own.Host {
-		for _, name := range hostHeaders {
-			all = append(all, confusion{name + ": " + at.Host, func(r *Request) { r.Header.Set(name, at.Host) }})
-		}
-		all = append(all, confusion{"Forwarded: host=" + at.Host, func(r *Request) { r.Header.Set("Forwarded", "host="+at.Host) }})
+		all = append(all, confusion{"forwarded for " + at.Host, func(r *Request) {
+			for _, name := range hostHeaders {
+				r.Header.Set(name, at.Host)
+			}
+			r.Header.Set("Forwarded", "host="+at.Host)
+		}})
 	}
 	if !credentialed {
 		return all
@@ -97,21 +101,23 @@ func confuseHost(at Address, own *actor, credentialed bool) []confusion {
 }
 
 func confusePath(at Address, own *actor, credentialed bool) []confusion {
+	if at.Base == "" {
+		return nil // its paths name nobody
+	}
 	below := func(r *Request) string { return strings.TrimPrefix(r.Target, own.Base) }
 	all := []confusion{
-		{"X-Original-URL of " + at.Host + at.Base, func(r *Request) { r.Header.Set("X-Original-Url", at.Base+below(r)) }},
-		{"X-Rewrite-URL of " + at.Host + at.Base, func(r *Request) { r.Header.Set("X-Rewrite-Url", at.Base+below(r)) }},
+		{at.Base + " below the own path", func(r *Request) { r.Target = own.Base + at.Base + below(r) }},
 	}
-	if at.Base == "" {
-		return all
-	}
-	all = append(all, confusion{at.Base + " below the own path", func(r *Request) { r.Target = own.Base + at.Base + below(r) }})
 	if at.Host == own.Host && !credentialed {
-		return all // these lead to the victim's address, where everybody may go
+		return all // the others lead to the victim's address, where everybody may go
 	}
 	return append(all,
+		confusion{"rewritten from " + at.Base, func(r *Request) {
+			r.Header.Set("X-Original-Url", at.Base+below(r))
+			r.Header.Set("X-Rewrite-Url", at.Base+below(r))
+		}},
 		confusion{at.Base + " behind dots", func(r *Request) {
-			r.Target = own.Base + "/.." + strings.Repeat("/..", strings.Count(own.Base, "/")) + at.Base + below(r)
+			r.Target = own.Base + strings.Repeat("/..", strings.Count(own.Base, "/")) + at.Base + below(r)
 		}},
 		confusion{at.Base + " before dots", func(r *Request) {
 			r.Target = at.Base + strings.Repeat("/%2e%2e", strings.Count(at.Base, "/")) + own.Base + below(r)

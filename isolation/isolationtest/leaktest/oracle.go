@@ -37,22 +37,40 @@ func (k *kit) compareAll(ctx context.Context, s *Scenario, n int, by, victim *ac
 }
 
 // compare asks for the victim's value of a variable and, before and after, for unknown
-// ones. What differs between those two differs each time.
+// ones. What differs between those two differs each time. If the step writes, the victim has done
+// it or not: a name is taken once it was used, and an ID is there until it was deleted.
 func (k *kit) compare(ctx context.Context, s *Scenario, n int, p pair, name string) error {
-	step := s.Steps[n]
-	known, _ := p.foreign.value(name)
-	if p.own.by.owns(known) {
+	if known, _ := p.foreign.value(name); p.own.by.owns(known) {
 		k.coverage.alike(slot{name, "comparison"})
 		return nil
 	}
-	var answers [3]canonical
-	var requests [3]Request
-	for i, unknown := range []bool{true, false, true} {
-		if i > 0 && !step.reads() {
-			var err error
-			if p, err = k.prepare(ctx, s, n, p.own.by, p.foreign.by); err != nil {
-				return err
+	if s.Steps[n].reads() {
+		return k.compareWith(ctx, s, n, name, func() (pair, error) { return p, nil })
+	}
+	for done := range 2 {
+		err := k.compareWith(ctx, s, n, name, func() (pair, error) {
+			foreign, err := k.upTo(ctx, s, n+done, p.foreign.by)
+			if err != nil {
+				return pair{}, err
 			}
+			own, err := k.upTo(ctx, s, n, p.own.by)
+			return pair{own, foreign}, err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (k *kit) compareWith(ctx context.Context, s *Scenario, n int, name string, prepare func() (pair, error)) error {
+	step := s.Steps[n]
+	var answers [3]canonical
+	var found evidence
+	for i, unknown := range []bool{true, false, true} {
+		p, err := prepare()
+		if err != nil {
+			return err
 		}
 		value, _ := p.foreign.value(name)
 		if unknown {
@@ -67,15 +85,14 @@ func (k *kit) compare(ctx context.Context, s *Scenario, n int, p pair, name stri
 		if err != nil {
 			return err
 		}
-		answers[i], requests[i] = k.canonical(p, a, value), r
+		if answers[i] = k.canonical(p, a, value); !unknown {
+			found = e
+		}
 	}
 	difference, comparable := answers[1].differs(answers[0], answers[2])
 	k.coverage.compared(s.Name, step, comparable)
 	if difference != "" {
-		e := p.evidence(step, attack{name: fmt.Sprintf("%s of %s's, compared with an unknown one", name, p.foreign.by.ID)}, requests[1])
-		k.report(Finding{
-			Kind: Oracle, Where: "answer to " + name, Owner: p.foreign.by.ID, Detail: difference,
-		}, e)
+		k.report(Finding{Kind: Oracle, Where: "answer to " + name, Owner: found.victim.ID, Detail: difference}, found)
 	}
 	return nil
 }

@@ -146,12 +146,11 @@ func inBase64(word string, shift int) []byte {
 }
 
 func readBase64(from []byte, shift int) string {
-	run := strings.Repeat("A", lead(shift)) + string(from[:min(len(from), 2*canaryBytes)])
-	decoded := make([]byte, len(run))
-	n, _ := base64.RawStdEncoding.Decode(decoded, []byte(run)) // what it could decode
-	if n <= shift {
+	run := append(bytes.Repeat([]byte("A"), lead(shift)), base64Run(from[:min(len(from), 2*canaryBytes)])...)
+	decoded := letters(run).decode()
+	if len(decoded) <= shift {
 		return ""
 	}
-	// The first letter shares its bits with what came before.
-	return readPlain(append([]byte("c"), decoded[min(shift+1, n):n]...))
+	// The first byte shares its letter with what came before. Every word begins alike.
+	return readPlain(append([]byte("c"), decoded[shift+1:]...))
 }

@@ -1,6 +1,7 @@
 package leaktest_test
 
 import (
+	"context"
 	"database/sql"
 	"log/slog"
 	"net/http"
@@ -155,3 +156,12 @@ func application(d *desk, db *sql.DB, logs *leaktest.Logs) leaktest.Application 
 
 // word is a canary, for texts that have to be compared.
 var word = regexp.MustCompile(`canary[a-z2-7]{14}[0-9a-z]{4}`)
+
+// titleOf returns the title of a tenant's note that was planted.
+func titleOf(ctx context.Context, db *sql.DB, t tenant.Tenant) string {
+	var title string
+	if err := db.QueryRowContext(tenant.NewContext(ctx, t), "SELECT title FROM notes WHERE id = 'mine'").Scan(&title); err != nil {
+		return err.Error()
+	}
+	return title
+}

@@ -76,7 +76,7 @@ func unzip(data []byte) []view {
 		if err != nil {
 			continue
 		}
-		all = append(all, view{"zip", append([]byte(f.Name+"\n"), readSome(content)...)})
+		all = append(all, view{"zip", []byte(f.Name)}, view{"zip", readSome(content)})
 		_ = content.Close() // it was only read
 	}
 	return all

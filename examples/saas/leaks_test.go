@@ -1,0 +1,101 @@
+package main
+
+import (
+	"log/slog"
+	"net/http"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/tenancy-go/tenancy/examples/saas/web"
+	"github.com/tenancy-go/tenancy/internal/pgtest"
+	"github.com/tenancy-go/tenancy/isolation/isolationtest/leaktest"
+	"github.com/tenancy-go/tenancy/tenant"
+)
+
+// roomScenarios are what people do in their workspaces.
+func roomScenarios() []leaktest.Scenario {
+	type extract = map[string]leaktest.Extractor
+	idOf := func(name string) extract {
+		return extract{name: leaktest.FromHeader("Location", `/`+name+`s/([^/#]+)`)}
+	}
+	html := http.Header{"Accept": {"text/html"}}
+	ask := map[string]string{"model": "echo", "text": "what of {{canary}}?"}
+	return []leaktest.Scenario{
+		{Name: "conversations", Header: html, Steps: []leaktest.Step{
+			{Path: "/conversations", Form: ask, Extract: idOf("conversation")},
+			{Path: "/conversations"},
+			{Path: "/conversations/{{conversation}}"},
+			{Path: "/conversations/{{conversation}}/messages", Form: ask},
+			{Path: "/"},
+			{Method: http.MethodPost, Path: "/conversations/{{conversation}}/delete"},
+		}},
+		{Name: "documents", Header: html, Steps: []leaktest.Step{
+			{Path: "/documents/new"},
+			{Path: "/documents", Form: map[string]string{"title": "plan {{canary}}", "text": "The plan is {{canary}}. Nobody else knows the plan."}, Extract: idOf("document")},
+			{Path: "/documents"},
+			{Path: "/documents/{{document}}"},
+			{Method: http.MethodPost, Path: "/documents/{{document}}/summary"},
+			{Path: "/usage"},
+			{Method: http.MethodPost, Path: "/documents/{{document}}/delete"},
+		}},
+		{Name: "settings", Header: html, Steps: []leaktest.Step{
+			{Path: "/settings", Form: map[string]string{"name": "House of {{canary}}", "accent": "#0b6bcb"}},
+			{Path: "/settings"},
+			{Path: "/theme.css"},
+		}},
+	}
+}
+
+var roomRoutes = []string{
+	"GET /{$}", "GET /conversations", "POST /conversations", "GET /conversations/{id}", "POST /conversations/{id}/messages",
+	"POST /conversations/{id}/delete", "GET /documents", "POST /documents", "GET /documents/new", "GET /documents/{id}",
+	"POST /documents/{id}/summary", "POST /documents/{id}/delete", "GET /usage", "GET /settings", "POST /settings", "GET /theme.css",
+}
+
+func bySubdomain(slug string) leaktest.Address { return leaktest.Address{Host: slug + ".localhost"} }
+func byPath(slug string) leaktest.Address {
+	return leaktest.Address{Host: "localhost", Base: "/t/" + slug}
+}
+
+// leakKit opens the program and returns what the kit must know about it: the samples as
+// tenants, at one address and also at another.
+func leakKit(t *testing.T, cfg Config, at, also func(slug string) leaktest.Address) leaktest.Application {
+	t.Helper()
+	logs := leaktest.NewLogs()
+	app, err := Open(t.Context(), cfg, slog.New(web.TenantHandler{Handler: logs.Handler(nil)}))
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, app.Close()) })
+	var tenants []leaktest.Tenant
+	for _, slug := range []string{"acme", "globex"} {
+		record, err := app.Store.Find(t.Context(), tenant.BySlug(slug))
+		require.NoError(t, err)
+		tenants = append(tenants, leaktest.Tenant{Tenant: record, Address: at(slug), Also: []leaktest.Address{also(slug)}})
+	}
+	return leaktest.Application{
+		Handler: app.Handler, DB: app.DB, Logs: logs, Tenants: tenants, Scenarios: roomScenarios(), Routes: roomRoutes,
+	}
+}
+
+func TestNoLeaksOnSQLite(t *testing.T) {
+	t.Parallel()
+	for _, addressed := range []struct {
+		name     string
+		at, also func(string) leaktest.Address
+	}{
+		{"by subdomain", bySubdomain, byPath},
+		{"by path", byPath, bySubdomain},
+	} {
+		t.Run(addressed.name, func(t *testing.T) {
+			t.Parallel()
+			leaktest.TestApplication(t, leakKit(t, Config{Domain: "localhost", Dir: t.TempDir()}, addressed.at, addressed.also))
+		})
+	}
+}
+
+func TestNoLeaksOnPostgres(t *testing.T) {
+	t.Parallel()
+	cfg := Config{Domain: "localhost", Database: pgtest.Open(t).URL(), Isolation: "row", Role: pgtest.Name(t, "app")}
+	leaktest.TestApplication(t, leakKit(t, cfg, bySubdomain, byPath))
+}
