@@ -131,9 +131,12 @@ func (p *Pool) reuse(ctx context.Context, g grant, t tenant.Tenant) (err error) 
 			p.release(g.conn)
 		}
 	}()
-	if err = g.conn.reset(ctx); err == nil && g.confine {
-		g.conn.stmts = statements{}
+	if err = g.conn.reset(ctx); err == nil && (g.confine || g.conn.stale()) {
+		if !g.conn.keepsStatements() {
+			g.conn.stmts = statements{}
+		}
 		err = p.confine(ctx, g.conn.key.via, g.conn.conn, t)
+		g.conn.renewBy = p.renewBy(g.conn.key.via)
 	}
 	if err != nil && ctx.Err() == nil && (errors.Is(err, driver.ErrBadConn) || !g.conn.valid()) {
 		g.conn.broken, err = true, nil
@@ -193,6 +196,7 @@ func (p *Pool) connect(ctx context.Context, g grant, o owner, t tenant.Tenant, p
 func (p *Pool) adopt(conn driver.Conn, o owner, key placeKey, g grant) *physical {
 	ph := newPhysical(conn, key, time.Now())
 	ph.owner = o
+	ph.renewBy = p.renewBy(key.via)
 	if ph.most = p.recyclesAfter(key.via); ph.most > 0 {
 		ph.served = map[owner]struct{}{o: {}}
 	}
@@ -202,6 +206,20 @@ func (p *Pool) adopt(conn driver.Conn, o owner, key placeKey, g grant) *physical
 	ph.doomed.Store(p.closed || p.ledger.byOwner[o].forgotten != g.forgotten)
 	p.busy.push(&ph.everyone)
 	return ph
+}
+
+// renewBy returns when a connection that via has just confined must be confined anew,
+// or zero for never.
+func (p *Pool) renewBy(via Strategy) time.Time {
+	r, ok := p.by(via).(Renewer)
+	if !ok {
+		return time.Time{}
+	}
+	after := r.RenewAfter()
+	if after <= 0 {
+		return time.Time{}
+	}
+	return time.Now().Add(after)
 }
 
 // recyclesAfter returns how many tenants a connection of via's serves; 0 means any

@@ -49,7 +49,7 @@ func (c *conn) bind(ctx context.Context, query string) (*physical, error) {
 		switch {
 		case err != nil:
 			return nil, err
-		case fits && (c.busy > 0 || !c.ph.broken && !c.ph.doomed.Load()):
+		case fits && (c.busy > 0 || !c.ph.broken && !c.ph.doomed.Load() && !c.ph.stale()):
 			return c.ph, allow(c.ph.key.via, query, false)
 		case c.busy > 0:
 			return nil, ErrTenantChanged

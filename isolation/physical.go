@@ -41,15 +41,16 @@ func keyOf(place Place, o owner) placeKey { return placeKey{place.Key, place.Via
 // physical is a connection to a database. Whoever holds it owns all fields but
 // those under the pool's lock; an idle one belongs to the pool.
 type physical struct {
-	conn   driver.Conn
-	key    placeKey
-	owner  owner
-	opened time.Time
-	stmts  statements
-	most   int                // tenants to serve; 0 means any number
-	served map[owner]struct{} // those served; nil unless they are limited
-	broken bool               // its state is unknown, so it must not be used again
-	raw    bool               // it was handed out bare, so it must not come back to the idle ones
+	conn    driver.Conn
+	key     placeKey
+	owner   owner
+	opened  time.Time
+	stmts   statements
+	most    int                // tenants to serve; 0 means any number
+	served  map[owner]struct{} // those served; nil unless they are limited
+	renewBy time.Time          // when it must be confined anew; zero for never
+	broken  bool               // its state is unknown, so it must not be used again
+	raw     bool               // it was handed out bare, so it must not come back to the idle ones
 
 	doomed atomic.Bool // to be closed when it comes back; set under the pool's mu
 
@@ -81,6 +82,15 @@ func (p *physical) valid() bool {
 	}
 	v, ok := p.conn.(driver.Validator)
 	return !ok || v.IsValid()
+}
+
+// stale reports whether the connection must be confined anew.
+func (p *physical) stale() bool { return !p.renewBy.IsZero() && !time.Now().Before(p.renewBy) }
+
+// keepsStatements reports whether what is prepared stays so for the next owner.
+func (p *physical) keepsStatements() bool {
+	k, ok := p.conn.(interface{ KeepsStatements() bool })
+	return ok && k.KeepsStatements()
 }
 
 // note takes down what err and the end of ctx say about the connection. Once ctx

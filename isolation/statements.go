@@ -111,14 +111,16 @@ func (s *statements) trim(n int) {
 }
 
 // isStale reports whether PostgreSQL refused a prepared statement because its
-// columns have changed since, as a migration brings about.
+// columns have changed since, as a migration brings about, or because it is gone, as
+// where SQL of the tenant before has dropped it.
 func isStale(err error) bool {
 	var state interface{ SQLState() string }
-	return errors.As(err, &state) && state.SQLState() == "0A000"
+	return errors.As(err, &state) && (state.SQLState() == "0A000" || state.SQLState() == "26000")
 }
 
 // neverRan reports whether the statement that failed with err is certain not to
 // have begun. The server says so in English only, so elsewhere the answer is no.
 func neverRan(err error) bool {
-	return isStale(err) && strings.Contains(err.Error(), "cached plan must not change result type")
+	return isStale(err) && (strings.Contains(err.Error(), "cached plan must not change result type") ||
+		strings.Contains(err.Error(), "prepared statement") && strings.Contains(err.Error(), "does not exist"))
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"database/sql/driver"
+	"time"
 
 	"github.com/tenancy-go/tenancy/tenant"
 )
@@ -19,7 +20,8 @@ type Strategy interface {
 
 	// Confine makes conn, opened by t's place, see t's data and nothing else, and
 	// leaves nothing of an earlier tenant on it: temporary tables, cursors,
-	// settings, locks, prepared statements, which the pool takes for gone. The pool calls it on every new connection and when a
+	// settings, locks, prepared statements, which the pool takes for gone, unless conn has
+	// a method KeepsStatements() bool that returned true just before. The pool calls it on every new connection and when a
 	// connection passes from one tenant to another, never inside a transaction.
 	// It costs at most one round trip. After an error the pool closes conn.
 	Confine(ctx context.Context, conn driver.Conn, t tenant.Tenant) error
@@ -70,6 +72,13 @@ type Recycler interface {
 	// TenantsPerConn returns how many different tenants a connection serves
 	// before it is closed; 0 means any number. [MaxTenantsPerConn] overrides it.
 	TenantsPerConn() int
+}
+
+// Renewer is a [Strategy] whose confinement runs out, as that by a signed token does.
+type Renewer interface {
+	// RenewAfter returns how long after Confine a connection is confined anew before
+	// its next statement outside a transaction; 0 means never.
+	RenewAfter() time.Duration
 }
 
 // Provisioner makes, migrates and removes the homes of tenants. Every strategy of

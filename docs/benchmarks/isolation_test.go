@@ -84,7 +84,15 @@ type handle interface {
 }
 
 func pointRead(ctx context.Context, w world, id string, i int) error {
-	return readOne(ctx, w.db, w.explicit, id, i)
+	return w.within(ctx, id, func(h handle) error { return readOne(ctx, h, w.explicit, id, i) })
+}
+
+// within runs do on the world's *sql.DB, or in a transaction where hosts need one.
+func (w world) within(ctx context.Context, id string, do func(h handle) error) error {
+	if w.byHand {
+		return inTx(ctx, w.db, id, do)
+	}
+	return do(w.db)
 }
 
 func readOne(ctx context.Context, h handle, explicit bool, id string, i int) error {
@@ -98,11 +106,15 @@ func readOne(ctx context.Context, h handle, explicit bool, id string, i int) err
 }
 
 func list(ctx context.Context, w world, id string, i int) error {
+	return w.within(ctx, id, func(h handle) error { return listFrom(ctx, h, w.explicit, id, i) })
+}
+
+func listFrom(ctx context.Context, h handle, explicit bool, id string, i int) error {
 	query, args := `SELECT id, title, amount FROM items WHERE id > $1 ORDER BY id LIMIT 50`, []any{i % (*rowsPerTenant - 60)}
-	if w.explicit {
+	if explicit {
 		query, args = `SELECT id, title, amount FROM items WHERE tenant_id = $1 AND id > $2 ORDER BY id LIMIT 50`, []any{id, args[0]}
 	}
-	rows, err := w.db.QueryContext(ctx, query, args...)
+	rows, err := h.QueryContext(ctx, query, args...)
 	if err != nil {
 		return err
 	}
@@ -125,7 +137,7 @@ func list(ctx context.Context, w world, id string, i int) error {
 var fresh atomic.Int64
 
 func insert(ctx context.Context, w world, id string, _ int) error {
-	return insertOne(ctx, w.db, w.explicit, id)
+	return w.within(ctx, id, func(h handle) error { return insertOne(ctx, h, w.explicit, id) })
 }
 
 func insertOne(ctx context.Context, h handle, explicit bool, id string) error {
@@ -139,23 +151,31 @@ func insertOne(ctx context.Context, h handle, explicit bool, id string) error {
 }
 
 func transaction(ctx context.Context, w world, id string, i int) error {
+	if w.byHand {
+		return inTx(ctx, w.db, id, func(h handle) error { return three(ctx, h, w.explicit, id, i) })
+	}
 	tx, err := w.db.BeginTx(ctx, nil)
 	if err != nil {
 		return err
 	}
 	defer tx.Rollback() //nolint:errcheck // after Commit it has nothing to do
-	if err := readOne(ctx, tx, w.explicit, id, i); err != nil {
+	if err := three(ctx, tx, w.explicit, id, i); err != nil {
+		return err
+	}
+	return tx.Commit()
+}
+
+// three reads, changes and adds a row.
+func three(ctx context.Context, tx handle, explicit bool, id string, i int) error {
+	if err := readOne(ctx, tx, explicit, id, i); err != nil {
 		return err
 	}
 	query, args := `UPDATE items SET amount = amount + 1 WHERE id = $1`, []any{1 + i%*rowsPerTenant}
-	if w.explicit {
+	if explicit {
 		query, args = `UPDATE items SET amount = amount + 1 WHERE tenant_id = $1 AND id = $2`, []any{id, args[0]}
 	}
 	if _, err := tx.ExecContext(ctx, query, args...); err != nil {
 		return err
 	}
-	if err := insertOne(ctx, tx, w.explicit, id); err != nil {
-		return err
-	}
-	return tx.Commit()
+	return insertOne(ctx, tx, explicit, id)
 }

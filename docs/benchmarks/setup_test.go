@@ -60,12 +60,17 @@ func migrations(text string) fstest.MapFS {
 	return fstest.MapFS{"00001_items.sql": &fstest.MapFile{Data: []byte(text)}}
 }
 
+// ownItems makes and fills a tenant's own table.
+func ownItems() fstest.MapFS { return migrations(fmt.Sprintf(ownTable, *rowsPerTenant)) }
+
 // world is one way to keep the tenants' items.
 type world struct {
 	name string
 	db   *sql.DB
 	// id is appended to the arguments where a query must name the tenant itself.
 	explicit bool
+	// byHand wraps each work in a transaction that sets the tenant first.
+	byHand bool
 }
 
 func name(i int) tenant.ID { return tenant.ID(fmt.Sprintf("tenant-%04d", i)) }
@@ -126,22 +131,27 @@ func role(b *testing.B, pg *pgtest.DB) (runtime, admin *postgres.Connector) {
 
 func rowWorld(b *testing.B) world {
 	b.Helper()
-	pg := pgtest.Open(b)
-	runtime, admin := role(b, pg)
-	strategy, err := row.New(runtime, row.Admin(admin), row.Tables("items"), row.Migrations(migrations(sharedTable)))
+	runtime, admin := role(b, pgtest.Open(b))
+	return world{name: "row", db: pooled(b, rowStrategy(b, runtime, admin))}
+}
+
+// rowStrategy fills a shared table under row-level security.
+func rowStrategy(b *testing.B, runtime, admin *postgres.Connector, opts ...row.Option) *row.Strategy {
+	b.Helper()
+	strategy, err := row.New(runtime, append(opts, row.Admin(admin), row.Tables("items"), row.Migrations(migrations(sharedTable)))...)
 	must(b, err)
 	must(b, strategy.Prepare(b.Context()))
 	direct := sql.OpenDB(admin)
 	defer direct.Close()
 	fill(b, direct)
-	return world{name: "row", db: pooled(b, strategy)}
+	return strategy
 }
 
 func schemaWorld(b *testing.B) world {
 	b.Helper()
 	pg := pgtest.Open(b)
 	runtime, admin := role(b, pg)
-	strategy, err := schema.New(runtime, schema.Admin(admin), schema.Migrations(migrations(fmt.Sprintf(ownTable, *rowsPerTenant))))
+	strategy, err := schema.New(runtime, schema.Admin(admin), schema.Migrations(ownItems()))
 	must(b, err)
 	provision(b, strategy)
 	return warm(b, world{name: "schema", db: pooled(b, strategy)})
@@ -152,7 +162,7 @@ func databaseWorld(b *testing.B) world {
 	pg := pgtest.Open(b)
 	runtime, admin := role(b, pg)
 	strategy, err := database.New(runtime, database.Admin(admin), database.Prefix(pg.Name+"_"),
-		database.Migrations(migrations(fmt.Sprintf(ownTable, *rowsPerTenant))))
+		database.Migrations(ownItems()))
 	must(b, err)
 	b.Cleanup(func() { // they are not in the database that pgtest drops
 		for i := range *tenants {

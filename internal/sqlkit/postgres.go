@@ -33,7 +33,7 @@ func advisoryLock(table string) sessionLock {
 func (l sessionLock) SessionLock(ctx context.Context, conn *sql.Conn) error {
 	for {
 		var locked bool
-		if err := conn.QueryRowContext(ctx, "SELECT pg_try_advisory_lock($1)", l.key).Scan(&locked); err != nil || locked {
+		if err := conn.QueryRowContext(ctx, "SELECT pg_catalog.pg_try_advisory_lock($1)", l.key).Scan(&locked); err != nil || locked {
 			return err
 		}
 		select {
@@ -46,9 +46,24 @@ func (l sessionLock) SessionLock(ctx context.Context, conn *sql.Conn) error {
 
 func (l sessionLock) SessionUnlock(ctx context.Context, conn *sql.Conn) error {
 	var unlocked bool
-	err := conn.QueryRowContext(ctx, "SELECT pg_advisory_unlock($1)", l.key).Scan(&unlocked)
+	err := conn.QueryRowContext(ctx, "SELECT pg_catalog.pg_advisory_unlock($1)", l.key).Scan(&unlocked)
 	if err == nil && !unlocked {
 		return errors.New("the migration lock was lost on the way; is there a transaction pooler in between?")
 	}
 	return err
+}
+
+// WithLock runs work while conn's session holds the lock under which [Migrate]
+// brings the version table called table up to date on PostgreSQL.
+func WithLock(ctx context.Context, conn *sql.Conn, table string, work func() error) error {
+	l := advisoryLock(table)
+	if err := l.SessionLock(ctx, conn); err != nil {
+		return err
+	}
+	if err := work(); err != nil {
+		// The lock must go, but what ended the work may have ended the session too.
+		_ = l.SessionUnlock(context.WithoutCancel(ctx), conn)
+		return err
+	}
+	return l.SessionUnlock(context.WithoutCancel(ctx), conn)
 }

@@ -30,7 +30,7 @@ func (s *Strategy) HomeKeys(ctx context.Context, ts []tenant.Tenant) ([]string, 
 	keys := make([]string, len(ts))
 	err := errNoAdmin
 	if s.admin != nil {
-		err = pghome.With(ctx, s.admin, func(ctx context.Context, conn *sql.Conn) error {
+		err = pghome.Reuse(ctx, s.admin, func(ctx context.Context, conn *sql.Conn) error {
 			return s.homeKeys(ctx, conn, names, marks, keys)
 		})
 	}

@@ -74,7 +74,7 @@ func (s *Strategy) administer(ctx context.Context, what string, id tenant.ID, wo
 		err = errNoAdmin
 	}
 	if err == nil {
-		err = pghome.With(ctx, s.admin, func(ctx context.Context, conn *sql.Conn) error {
+		err = pghome.Reuse(ctx, s.admin, func(ctx context.Context, conn *sql.Conn) error {
 			return pghome.WithLock(ctx, conn, pghome.Exclusive, "database/home/"+s.homeName(id), func() error { return work(ctx, conn) })
 		})
 	}

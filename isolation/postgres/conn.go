@@ -3,7 +3,10 @@ package postgres
 import (
 	"context"
 	"database/sql/driver"
+	"fmt"
 	"sync/atomic"
+
+	"github.com/tenancy-go/tenancy/internal/sqlguard"
 )
 
 // pqConn is what lib/pq's connections offer.
@@ -28,10 +31,12 @@ type Conn struct {
 	dial  DialFunc
 	spent atomic.Bool // aborted, or a statement of it was cancelled, or it was not given to its tenant
 
-	wire   *wire // nil where lib/pq has TLS to itself
-	pooler bool  // a pooler may stand before the server
-	scoped bool  // an entry goes before every statement
-	texts  bool  // a statement with literals is prepared on the session
+	wire    *wire // nil where lib/pq has TLS to itself
+	pooler  bool  // a pooler may stand before the server
+	closing bool  // closing the connection is all that cancels
+	scoped  bool  // an entry goes before every statement
+	keeps   bool  // the entry leaves prepared statements alone
+	own     bool  // a statement that is for one tenant only is prepared
 }
 
 // Unwrap returns lib/pq's own connection, for pq.SetNoticeHandler and the like.
@@ -71,6 +76,7 @@ func (c *Conn) PrepareContext(ctx context.Context, query string) (driver.Stmt, e
 		return nil, c.noted(err)
 	}
 	if inner, ok := s.(pqStmt); ok {
+		c.own = c.own || !sqlguard.IsConstant(query) || !sqlguard.IsPlain(query)
 		return &stmt{pqStmt: inner, conn: c}, nil
 	}
 	return s, nil // a COPY, which takes no context
@@ -84,6 +90,9 @@ func (c *Conn) Abort() error {
 		return nil
 	}
 	c.link.close()
+	if c.closing {
+		return nil
+	}
 	return c.cancel()
 }
 
@@ -111,10 +120,14 @@ func (c *Conn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, e
 	return tx, nil
 }
 
-// noted returns err, as an [*EntryError] if it is the entry's.
-func (c *Conn) noted(err error) error {
-	if err == nil || c.wire == nil || !c.wire.entryFailed() {
+// noted returns reported, as an [*EntryError] if the entry failed.
+func (c *Conn) noted(reported error) error {
+	err := reported
+	if err == nil || c.wire == nil {
 		return err
+	}
+	if err = c.wire.entryFailure(err); err == nil {
+		return reported
 	}
 	c.spent.Store(true)
 	if failed := c.wire.entry.Failed; failed != nil {
@@ -141,10 +154,19 @@ func (c *Conn) Enter(e Entry) error {
 	case c.pooler && !e.Local:
 		return errSessionBehindPooler()
 	}
-	c.scoped = e.Local
-	c.wire.entry.set(e)
+	if !c.wire.idle() {
+		return fmt.Errorf("isolation/postgres: the session is in a transaction, or has not answered: %w", driver.ErrBadConn)
+	}
+	c.scoped, c.keeps = e.Local, e.Keep
+	c.wire.entry.set(e, c.keeps && c.own)
+	c.own = false
 	return nil
 }
+
+// KeepsStatements reports whether statements that are prepared stay so when the
+// session passes to the next tenant. They do not if one of them has a literal in its
+// text, which the next could read in pg_prepared_statements.
+func (c *Conn) KeepsStatements() bool { return c.keeps && !c.own }
 
 func errSessionBehindPooler() error {
 	return unsafe("the connector is postgres.BehindPooler, where a session is shared with others; give the strategy the option TransactionScoped, or connect to PostgreSQL itself")

@@ -17,6 +17,7 @@ type Connector struct {
 	dial     DialFunc
 	security *security // nil if lib/pq sees to TLS
 	pooler   bool
+	closing  bool // cancels by closing
 }
 
 // DialFunc opens a network connection. network is "tcp" or "unix".
@@ -34,6 +35,13 @@ func Dial(dial DialFunc) Option { return func(c *Connector) { c.dial = dial } }
 // the session, such as those with row.TransactionScoped or schema.TransactionScoped;
 // others refuse them.
 func BehindPooler() Option { return func(c *Connector) { c.pooler = true } }
+
+// CloseToCancel ends a statement whose context has ended by closing its connection,
+// rather than by a cancel request. What runs at the server then runs on until it is
+// done, or PostgreSQL notices (its setting client_connection_check_interval). It is
+// for PgBouncer 1.18.0 to 1.20.0, which may crash on a cancel request
+// (https://github.com/pgbouncer/pgbouncer/pull/927).
+func CloseToCancel() Option { return func(c *Connector) { c.closing = true } }
 
 // NewConnector returns a connector for dsn, a postgres:// URL or a list of
 // key=value pairs as lib/pq reads them. The PG* environment variables fill in
@@ -143,7 +151,11 @@ func (c *Connector) open(ctx context.Context) (driver.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	connector.Dialer(dialer{dial: c.dial, security: c.security})
+	d := dialer{dial: c.dial, security: c.security}
+	if c.closing {
+		d.cancels, _ = ctx.Value(linkKey{}).(*link)
+	}
+	connector.Dialer(d)
 	return connector.Connect(ctx)
 }
 
@@ -160,5 +172,5 @@ func (c *Connector) accept(ctx context.Context, inner driver.Conn, l *link) (*Co
 	if err := checkSession(ctx, base, st.pid, c.pooler); err != nil {
 		return nil, fmt.Errorf("%w (connection to %s)", err, c)
 	}
-	return &Conn{pqConn: base, state: st, link: l, dial: c.dial, wire: l.wire, pooler: c.pooler}, nil
+	return &Conn{pqConn: base, state: st, link: l, dial: c.dial, wire: l.wire, pooler: c.pooler, closing: c.closing}, nil
 }

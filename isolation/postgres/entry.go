@@ -1,9 +1,6 @@
 package postgres
 
-import (
-	"fmt"
-	"strconv"
-)
+import "fmt"
 
 // Statement is one SQL statement with its arguments, as text, for $1, $2 and so on.
 type Statement struct {
@@ -14,7 +11,8 @@ type Statement struct {
 // Entry gives a session to a tenant.
 type Entry struct {
 	// Statements run in one transaction with the statement that they go before, and
-	// before it. Nothing in them controls a transaction.
+	// before it. Nothing in them controls a transaction. They are never prepared under a
+	// name: SQL of the tenant before could have put another in its place.
 	Statements []Statement
 	// Local means that what they do ends with the transaction. They then go before
 	// every statement outside a transaction, and into every transaction at its
@@ -25,10 +23,13 @@ type Entry struct {
 	Renew func() ([]Statement, error)
 	// Failed, if it is not nil, is told why the entry failed.
 	Failed func(error)
-	// Keep means that the statements leave prepared statements alone. They are prepared
-	// themselves then. Not for poolers, which share sessions.
+	// Keep means that the statements leave prepared statements alone, so that those
+	// without a literal, which tell a tenant nothing about another, can serve the next.
 	Keep bool
 }
+
+// deallocate drops all prepared statements.
+const deallocate = "DEALLOCATE ALL"
 
 // EntryError says that a session could not be given to a tenant. Nothing of the
 // statement that was to follow has run.
@@ -46,62 +47,36 @@ func (e *EntryError) Unwrap() error { return e.Err }
 // on another connection.
 func (e *EntryError) NotBegun() bool { return true }
 
-// entry is an Entry on its way, and what the server knows of it.
+// entry is an Entry on its way.
 type entry struct {
 	Entry
-	pending bool              // still to be sent, or to be sent before every statement
-	known   map[string]string // names of prepared statements by text; nil unless kept
-	last    int               // number of the last name
+	pending bool // still to be sent, or to be sent before every statement
+	drop    bool // all prepared statements first
 }
 
 func (e *entry) none() bool  { return !e.pending }
 func (e *entry) local() bool { return e.Local }
 
 // set makes next the entry. The server's knowledge of statements remains.
-func (e *entry) set(next Entry) {
-	e.Entry, e.pending = next, true
-	if !next.Keep {
-		e.known = nil
-	}
+func (e *entry) set(next Entry, drop bool) {
+	e.Entry, e.pending, e.drop = next, true, e.drop || drop
 }
 
 // statements returns what to send.
-func (e *entry) statements() ([]Statement, error) {
+func (e *entry) statements() (statements []Statement, err error) {
+	statements = e.Statements
 	if e.Renew != nil {
-		return e.Renew()
+		statements, err = e.Renew()
 	}
-	return e.Statements, nil
-}
-
-// naming is a statement that the server is to know by name. Without a name it
-// forgets it with the next one.
-type naming struct{ name, query string }
-
-// name returns how the server knows s, and whether it must be told first.
-func (e *entry) name(s Statement) (n naming, parse bool) {
-	if !e.Keep {
-		return naming{query: s.Query}, true
+	if e.drop {
+		statements = append([]Statement{{Query: deallocate}}, statements...)
 	}
-	if name, ok := e.known[s.Query]; ok {
-		return naming{name, s.Query}, false
-	}
-	e.last++
-	return naming{"tenancy_" + strconv.Itoa(e.last), s.Query}, true
-}
-
-// parsed takes down that the server knows a statement.
-func (e *entry) parsed(n naming) {
-	if n.name == "" {
-		return
-	}
-	if e.known == nil {
-		e.known = map[string]string{}
-	}
-	e.known[n.query] = n.name
+	return statements, err
 }
 
 // done takes down that the entry holds.
 func (e *entry) done() {
+	e.drop = false
 	if !e.Local {
 		e.pending = false
 	}

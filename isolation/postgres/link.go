@@ -84,14 +84,20 @@ func (f farewell) Close() error {
 type dialer struct {
 	dial     DialFunc
 	security *security // nil if lib/pq sees to it
+	cancels  *link     // to be closed where lib/pq dials to cancel; nil if it may dial
 }
 
 func (d dialer) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
+	l, connecting := ctx.Value(linkKey{}).(*link) // not when lib/pq dials to cancel
+	if !connecting && d.cancels != nil {
+		d.cancels.close()
+		return nil, net.ErrClosed
+	}
 	conn, err := d.dial(ctx, network, address)
 	if err != nil {
 		return nil, err
 	}
-	if l, ok := ctx.Value(linkKey{}).(*link); ok { // none when lib/pq dials to cancel
+	if connecting {
 		if err := l.set(conn, network, address); err != nil {
 			return nil, err
 		}

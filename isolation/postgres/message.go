@@ -3,6 +3,9 @@ package postgres
 import (
 	"encoding/binary"
 	"strings"
+
+	"github.com/lib/pq"
+	"github.com/lib/pq/pqerror"
 )
 
 // appendMessage appends a message of the frontend.
@@ -19,16 +22,11 @@ func appendMessage(b []byte, kind byte, parts ...string) []byte {
 	return b
 }
 
-// appendStatement appends what runs s, without a Sync: Parse unless it is known
-// under its name already, Bind and Execute.
-func appendStatement(b []byte, s Statement, name string, parse bool) []byte {
-	if parse {
-		b = appendMessage(b, msgParse, name, "\x00", s.Query, "\x00\x00\x00")
-	}
+// appendStatement appends what runs s, without a Sync: Parse, Bind and Execute.
+func appendStatement(b []byte, s Statement) []byte {
+	b = appendMessage(b, msgParse, "\x00", s.Query, "\x00\x00\x00")
 	start := len(b)
-	b = append(b, msgBind, 0, 0, 0, 0, 0) // length to come, unnamed portal
-	b = append(b, name...)
-	b = append(b, 0, 0, 0) // end of name; all arguments as text
+	b = append(b, msgBind, 0, 0, 0, 0, 0, 0, 0, 0) // length to come, no names, all arguments as text
 	b = binary.BigEndian.AppendUint16(b, uint16(len(s.Args)))
 	for _, arg := range s.Args {
 		b = binary.BigEndian.AppendUint32(b, uint32(len(arg)))
@@ -57,6 +55,37 @@ func answers(b []byte) int {
 // queryText returns the text of a Query message.
 func queryText(b []byte) string {
 	return strings.TrimSuffix(string(b[headerLen:]), "\x00")
+}
+
+// parseText returns the text of a Parse message.
+func parseText(b []byte) string {
+	_, rest, _ := strings.Cut(string(b[headerLen:messageSize(b)]), "\x00")
+	text, _, _ := strings.Cut(rest, "\x00")
+	return text
+}
+
+// parseError returns the error in the body of an ErrorResponse
+// (https://www.postgresql.org/docs/current/protocol-error-fields.html).
+func parseError(body []byte) error {
+	e := &pq.Error{}
+	for field := range strings.SplitSeq(string(body), "\x00") {
+		if field == "" {
+			continue
+		}
+		switch text := field[1:]; field[0] {
+		case 'S':
+			e.Severity = text
+		case 'C':
+			e.Code = pqerror.Code(text)
+		case 'M':
+			e.Message = text
+		case 'D':
+			e.Detail = text
+		case 'H':
+			e.Hint = text
+		}
+	}
+	return e
 }
 
 // isEmpty reports whether text is what lib/pq pings with, or less.

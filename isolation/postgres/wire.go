@@ -2,7 +2,11 @@ package postgres
 
 import (
 	"bufio"
+	"fmt"
+	"io"
 	"net"
+
+	"github.com/tenancy-go/tenancy/internal/sqlguard"
 )
 
 // Messages of the frontend and the backend, by their first byte
@@ -19,6 +23,8 @@ const (
 	headerLen    = 5 // type and length
 	readyLen     = headerLen + 1
 	wireReadSize = 8 << 10
+	maxMessage   = 1 << 30 // what PostgreSQL sends at most, about
+	maxEarly     = 1 << 20 // in answer to an entry
 )
 
 // wire is the stream of messages below one of lib/pq's connections. It sends an
@@ -37,15 +43,16 @@ type wire struct {
 	status  byte // transaction status when it last did
 	asked   int  // times that it has still to become ready
 
-	entry  entry    // what goes before lib/pq's messages
-	names  []naming // of the statements that the server is parsing
-	plan   []step   // what the answers to come belong to; lib/pq's own come after
-	rescue bool     // if the entry fails, the server waits for a Sync
-	riding bool     // an entry is in the transaction that is under way
-	void   bool     // that transaction has failed
-	failed bool     // the entry failed, not what came after it; until somebody asks
+	entry  entry  // what goes before lib/pq's messages
+	plan   []step // what the answers to come belong to; lib/pq's own come after
+	rescue bool   // if the entry fails, the server waits for a Sync
+	riding bool   // an entry is in the transaction that is under way
+	void   bool   // that transaction has failed
+	failed bool   // the entry failed, not what came after it; until somebody asks
+	cause  error  // why, if lib/pq was not told
 
-	out []byte // reused between writes
+	early []byte // messages that came while nobody read, and are lib/pq's
+	out   []byte // reused between writes
 }
 
 // step is a part of the answers.
@@ -77,14 +84,28 @@ func (w *wire) Write(b []byte) (int, error) {
 	}
 	statements, err := w.entry.statements()
 	if err != nil {
+		w.failed, w.cause = true, err
 		return 0, err
 	}
+	if w.mustSettle(b) {
+		if err := w.settle(statements); err != nil {
+			return 0, err
+		}
+		w.asked += answers(b)
+		return w.Conn.Write(b)
+	}
+	w.begin()
 	w.compose(statements, b)
-	w.riding, w.void, w.failed = true, false, false
 	if _, err := w.Conn.Write(w.out); err != nil {
 		return 0, err
 	}
 	return len(b), nil
+}
+
+// begin makes ready for another flight with an entry.
+func (w *wire) begin() {
+	w.out, w.plan, w.rescue = w.out[:0], w.plan[:0], false
+	w.riding, w.void, w.failed, w.cause = true, false, false, nil
 }
 
 // mayEnter reports whether an entry goes before b: b begins a statement, outside a
@@ -103,16 +124,86 @@ func (w *wire) mayEnter(b []byte) bool {
 	}
 }
 
+// mustSettle reports whether the entry has to hold before b is sent: it outlasts the
+// transaction, and what b says might end the transaction that both would share, as a
+// procedure does with ROLLBACK, and go on as the tenant before. A prepared statement
+// was looked at when it was prepared ([Conn.KeepsStatements]).
+func (w *wire) mustSettle(b []byte) bool {
+	if w.entry.local() {
+		return false
+	}
+	switch b[0] {
+	case msgParse:
+		return !sqlguard.IsPlain(parseText(b))
+	case msgQuery:
+		text := queryText(b)
+		return !isBegin(text) && !sqlguard.IsPlain(text)
+	default:
+		return false
+	}
+}
+
+// settle sends the entry by itself and waits until it holds.
+func (w *wire) settle(statements []Statement) error {
+	w.begin()
+	w.appendEntry(statements)
+	w.out = appendMessage(w.out, msgSync)
+	w.plan = append(w.plan, step{hideReady, 1})
+	w.asked++
+	if _, err := w.Conn.Write(w.out); err != nil {
+		return err
+	}
+	for w.asked > 0 {
+		if err := w.take(); err != nil {
+			return err
+		}
+	}
+	return w.cause
+}
+
+// take reads a message while lib/pq does not.
+func (w *wire) take() error {
+	header, err := w.in.Peek(headerLen)
+	if err != nil {
+		return err
+	}
+	kind, size := header[0], messageSize(header)
+	if size < headerLen || size > maxEarly {
+		return fmt.Errorf("isolation/postgres: a message of %d bytes in answer to an entry", size)
+	}
+	message := make([]byte, size)
+	var show bool
+	switch kind {
+	case msgReady:
+		_, err = w.ready()
+	case msgError:
+		err = w.fail()
+	default:
+		show = w.answer(kind)
+	}
+	if err != nil {
+		return err
+	}
+	if _, err := io.ReadFull(w.in, message); err != nil {
+		return err
+	}
+	if kind == msgError {
+		w.cause = parseError(message[headerLen:])
+	}
+	if show {
+		w.early = append(w.early, message...)
+	}
+	return nil
+}
+
 // compose puts the statements and b into w.out, and the answers to expect into
 // w.plan.
 func (w *wire) compose(statements []Statement, b []byte) {
-	w.out, w.plan, w.names, w.rescue = w.out[:0], w.plan[:0], w.names[:0], false
 	begin := b[0] == msgQuery && isBegin(queryText(b))
 	if begin && w.entry.local() {
 		// The entry lasts as long as the transaction, so it comes after BEGIN; and in the
 		// same flight, so that nothing happens in between.
-		w.names = append(w.names, naming{})
-		w.out = appendStatement(w.out, Statement{Query: queryText(b)}, "", true)
+		w.out = appendStatement(w.out, Statement{Query: queryText(b)})
 		w.plan = append(w.plan, step{showCommands, 1})
 		w.appendEntry(statements)
 		w.out = appendMessage(w.out, msgSync)
@@ -134,11 +225,7 @@ func (w *wire) compose(statements []Statement, b []byte) {
 
 func (w *wire) appendEntry(statements []Statement) {
 	for _, s := range statements {
-		name, parse := w.entry.name(s)
-		if parse {
-			w.names = append(w.names, name)
-		}
-		w.out = appendStatement(w.out, s, name.name, parse)
+		w.out = appendStatement(w.out, s)
 	}
 	w.plan = append(w.plan, step{hideCommands, len(statements)})
 }
@@ -146,7 +233,8 @@ func (w *wire) appendEntry(statements []Statement) {
 // Read returns what the server sent, without the answers to entries. It never waits
 // when it has something to return.
 func (w *wire) Read(b []byte) (int, error) {
-	n := 0
+	n := copy(b, w.early)
+	w.early = w.early[n:]
 	for n < len(b) {
 		if w.left == 0 {
 			if n > 0 && w.in.Buffered() < readyLen {
@@ -181,6 +269,10 @@ func (w *wire) next() error {
 		return err
 	}
 	kind, size := header[0], messageSize(header)
+	if size < headerLen || size > maxMessage {
+		w.left = headerLen // no message of PostgreSQL's; lib/pq says what it is
+		return nil
+	}
 	show := true
 	switch {
 	case kind == msgReady && size == readyLen:
@@ -210,13 +302,7 @@ func (w *wire) answer(kind byte) bool {
 	}
 	current := &w.plan[0]
 	switch kind {
-	case msgParseComplete:
-		if len(w.names) > 0 {
-			w.entry.parsed(w.names[0])
-			w.names = w.names[1:]
-		}
-		return false
-	case msgBindComplete, msgNoData:
+	case msgParseComplete, msgBindComplete, msgNoData:
 		return false
 	case msgRowDescription, msgDataRow:
 		return current.kind == showCommands
@@ -261,13 +347,13 @@ func (w *wire) entryPending() bool {
 func (w *wire) ready() (show bool, err error) {
 	message, err := w.in.Peek(readyLen)
 	if err != nil {
-		return false, err
+		return false, io.ErrUnexpectedEOF
 	}
 	w.started, w.status = true, message[headerLen]
 	w.asked = max(w.asked-1, 0)
 	if w.riding {
 		w.riding = false
-		if !w.void {
+		if !w.void && w.status == txIdle { // what is in a transaction still may be undone
 			w.entry.done()
 		}
 	}
@@ -279,9 +365,18 @@ func (w *wire) ready() (show bool, err error) {
 	return true, nil
 }
 
-// entryFailed reports, once, whether the last error was the entry's.
-func (w *wire) entryFailed() bool {
-	failed := w.failed
-	w.failed = false
-	return failed
+// entryFailure returns, once, why the entry failed, if the last error, which lib/pq
+// reported as err, was the entry's.
+func (w *wire) entryFailure(err error) error {
+	if !w.failed {
+		return nil
+	}
+	if w.cause != nil {
+		err = w.cause
+	}
+	w.failed, w.cause = false, nil
+	return err
 }
+
+// idle reports whether the session is in no transaction and has answered everything.
+func (w *wire) idle() bool { return w.started && w.asked == 0 && w.status == txIdle }

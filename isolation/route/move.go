@@ -10,6 +10,24 @@ import (
 
 var errUnrecorded = errors.New("route: placements are not recorded; give New a store with Record")
 
+// Cells returns the router's cells, in the order they were given.
+func (r *Router) Cells() []Cell {
+	given := make([]Cell, len(r.cells.all))
+	for i, c := range r.cells.all {
+		given[i] = *c
+	}
+	return given
+}
+
+// Cell returns the cell of this name, or an error wrapping [ErrNoCell].
+func (r *Router) Cell(name string) (Cell, error) {
+	c, err := r.cells.named(name)
+	if err != nil {
+		return Cell{}, err
+	}
+	return *c, nil
+}
+
 // Placement returns id's placement as the store has it now, or ErrUnplaced.
 func (r *Router) Placement(ctx context.Context, id tenant.ID) (Placement, error) {
 	if r.records == nil {

@@ -52,17 +52,24 @@ func (s *Strategy) Administer(ctx context.Context, t tenant.Tenant,
 	if err := t.ID.Validate(); err != nil {
 		return err
 	}
-	if err := s.administer(ctx, s.installBase); err != nil {
+	if s.admin == nil {
+		return fmt.Errorf("isolation/row: administer: %w", errNoAdmin)
+	}
+	runtime, err := identify(ctx, s.runtime)
+	if err != nil {
 		return err
 	}
-	err := s.asAdmin(ctx, func(ctx context.Context, conn *sql.Conn) error {
+	if err := s.administerFor(ctx, runtime, s.installBase); err != nil {
+		return err
+	}
+	err = s.asAdmin(ctx, func(ctx context.Context, conn *sql.Conn) error {
 		h, err := s.sharedHome(ctx, conn)
 		if err != nil {
 			return err
 		}
 		return work(ctx, conn, h)
 	})
-	return errors.Join(err, s.Install(ctx))
+	return errors.Join(err, s.administerFor(ctx, runtime, s.installAll))
 }
 
 func (s *Strategy) asAdmin(ctx context.Context, work func(context.Context, *sql.Conn) error) error {

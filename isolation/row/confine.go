@@ -3,6 +3,7 @@ package row
 import (
 	"context"
 	"database/sql/driver"
+	"time"
 
 	"github.com/tenancy-go/tenancy/isolation"
 	"github.com/tenancy-go/tenancy/isolation/internal/pgsession"
@@ -32,8 +33,9 @@ func (s *Strategy) PlaceSystem(context.Context) (isolation.Place, error) {
 	return isolation.Place{Key: "system " + key(s.system), Connector: s.system}, nil
 }
 
-// Confine clears conn's session and makes t its tenant, in one round trip; with
-// [TransactionScoped], in none, since that happens along with each statement.
+// Confine clears conn's session and makes t its tenant, in the flight of the next
+// statement, or in a round trip of its own where lib/pq has TLS to itself
+// ([postgres.Conn.Rides]). With [TransactionScoped], that happens with each statement.
 func (s *Strategy) Confine(ctx context.Context, conn driver.Conn, t tenant.Tenant) error {
 	if err := t.ID.Validate(); err != nil {
 		return err
@@ -41,9 +43,23 @@ func (s *Strategy) Confine(ctx context.Context, conn driver.Conn, t tenant.Tenan
 	if s.scoped {
 		return pgsession.Enter(conn, s.mode.local(conn, t.ID))
 	}
-	enter, err := s.mode.enter(conn, t.ID)
-	if err != nil {
-		return err
+	if rides(conn) {
+		return pgsession.Enter(conn, s.mode.ride(conn, t.ID))
 	}
-	return pgsession.Confine(ctx, conn, enter)
+	return s.mode.enter(ctx, conn, t.ID)
+}
+
+// RenewAfter returns how long a connection may serve the tenant that it was confined
+// to before it has to be confined anew, since a token expires. 0 means for ever.
+func (s *Strategy) RenewAfter() time.Duration {
+	if s.scoped {
+		return 0 // each transaction has a token of its own
+	}
+	return s.mode.renewAfter()
+}
+
+// rides reports whether conn takes a tenant along with a statement.
+func rides(conn driver.Conn) bool {
+	r, ok := conn.(interface{ Rides() bool })
+	return ok && r.Rides()
 }

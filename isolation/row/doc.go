@@ -54,10 +54,18 @@
 //		FOREIGN KEY (tenant_id, order_id) REFERENCES orders ON DELETE CASCADE
 //	);
 //
-// # Limits
+// # Injected SQL
 //
-// [Plain] is no boundary against SQL injection. The tenant is a setting of the
-// session, and a SELECT can change it:
+// How a session knows its tenant decides what SQL of an attacker's can do, where an
+// application put a user's text into a query. There are three modes, and policies and
+// tables are the same in all:
+//
+//	row.Plain()                        // the default: a setting
+//	row.Sealed(key)                    // registers that only a verified token sets
+//	row.Signed(key)                    // a token that each statement verifies
+//	row.Signed(key), row.TransactionScoped() // the same behind a pooler
+//
+// [Plain] is no boundary against it. A SELECT can change the setting:
 //
 //	SELECT … FROM (SELECT set_config('tenancy.tenant', 'other', true) OFFSET 0) s, LATERAL (SELECT * FROM orders WHERE s IS NOT NULL) o
 //
@@ -66,11 +74,47 @@
 // Plain stops mistakes, not attackers who can write SQL. The pool's statement guard
 // refuses SET and RESET but does not look inside a SELECT. Bind parameters, always.
 //
+// [Sealed] is what to choose on connections straight to a primary server. The pool
+// sends a token, signed with a key that SQL cannot read, whenever a connection passes to a
+// tenant; the database verifies it once and writes the tenant into private sequences, whose
+// last value each session has for itself. SQL of the runtime role cannot set them: it can
+// only empty them (DISCARD SEQUENCES), and then that connection serves no tenant any
+// more. A token is good for one session, once, within a minute. It writes, so it needs a server
+// that is not read-only.
+//
+// [Signed] keeps the token in a setting, and every statement verifies it. SQL may
+// put another token there, but cannot make one. It is bound to the session and holds for
+// [TokenLife]; behind a pooler it is bound to nothing, and holds for a minute. It works on
+// read-only replicas.
+//
+// Either way tokens are arguments of statements, never text, so that no other session
+// sees them in pg_stat_activity. What they cost, as measured against the same query
+// with WHERE tenant_id = $1, is in docs/design.md.
+//
+// A key is 32 or more random bytes:
+//
+//	key, err := row.NewKey("2026-11", secret)
+//	strategy, err := row.New(runtime, row.Sealed(key), row.Admin(admin))
+//
+// Install and Prepare put it into a table that no tenant reads. [Strategy.Rotate] and
+// [Strategy.Retire] replace it while everything runs. Whoever has the key, or the database's files,
+// can be any tenant. Install switches a database from one mode to another, in one
+// transaction; processes in another mode are refused from then on.
+//
+// [Harden] takes from the runtime role what helps injected SQL otherwise. It needs a superuser.
+//
+// # Limits
+//
+// Injected SQL still does, in every mode, what the tenant itself may do: read and delete
+// the tenant's own rows, run for long, take locks. A role may change its own password
+// and settings (ALTER ROLE, which the pool refuses as text): an attacker may so lock everyone out.
+//
 // Row security hides rows and nothing else. Tenants see how large tables are and
 // how busy the server is, what sequences have reached that they may call, and
 // NOTIFY payloads and advisory locks of others, the text of statements that run at
 // the moment (pg_stat_activity), which they may end (pg_terminate_backend), and
-// large objects, which know no tenant: keep files elsewhere. COPY … FROM is refused on tenant
+// large objects, which know no tenant: keep files elsewhere. [Harden] closes the last three.
+// COPY … FROM is refused on tenant
 // tables: insert from unnest($1::text[], …) instead. Operators that are not
 // LEAKPROOF, such as LIKE, jsonb's @> and = on numeric, cannot use an index there.
 package row

@@ -50,6 +50,32 @@ func ExampleUnsafeError() {
 	// true
 }
 
+// A key prints as its ID alone. Its bytes come from crypto/rand, once, and are kept as
+// passwords are.
+func ExampleNewKey() {
+	secret := []byte("32 or more bytes of crypto/rand's")
+	key, err := row.NewKey("2026-11", secret)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(key)
+	connector, err := postgres.NewConnector("postgres://app_runtime@localhost/saas")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	strategy, err := row.New(connector, row.Signed(key))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(strategy.RenewAfter())
+	// Output:
+	// key 2026-11
+	// 6m40s
+}
+
 func Example() {
 	serve := func(ctx context.Context) error {
 		runtime, err := postgres.NewConnector("postgres://app_runtime@localhost/saas")

@@ -20,13 +20,17 @@ type guarded struct {
 
 func (g guarded) Driver() driver.Driver { return g.inner.Driver() }
 
-// Connect costs one round trip more than the inner connector's.
+// Connect costs one round trip more than the inner connector's, in mode Sealed two.
 func (g guarded) Connect(ctx context.Context) (driver.Conn, error) {
 	conn, err := g.inner.Connect(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if err := g.strategy.inspect(ctx, conn); err != nil {
+	err = g.strategy.inspect(ctx, conn)
+	if err == nil {
+		err = g.strategy.mode.admit(ctx, conn)
+	}
+	if err != nil {
 		return nil, errors.Join(err, conn.Close())
 	}
 	return conn, nil

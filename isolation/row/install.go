@@ -31,12 +31,14 @@ const installAttempts = 5
 // privilege that a superuser gave, or a key without the tenant column, it returns
 // as an [*UnsafeError]; what it did remains.
 func (s *Strategy) Install(ctx context.Context) error {
-	return s.administer(ctx, func(ctx context.Context, tx *sql.Tx, role string) error {
-		if err := s.installBase(ctx, tx, role); err != nil {
-			return err
-		}
-		return s.installTables(ctx, tx, role)
-	})
+	return s.administer(ctx, s.installAll)
+}
+
+func (s *Strategy) installAll(ctx context.Context, tx *sql.Tx, role string) error {
+	if err := s.installBase(ctx, tx, role); err != nil {
+		return err
+	}
+	return s.installTables(ctx, tx, role)
 }
 
 // administer runs work in a transaction of the administrator, for the runtime
@@ -49,6 +51,12 @@ func (s *Strategy) administer(ctx context.Context, work func(ctx context.Context
 	if err != nil {
 		return err
 	}
+	return s.administerFor(ctx, runtime, work)
+}
+
+func (s *Strategy) administerFor(ctx context.Context, runtime identity,
+	work func(ctx context.Context, tx *sql.Tx, role string) error,
+) (err error) {
 	db := sql.OpenDB(s.admin)
 	defer db.Close()
 	for range installAttempts {
@@ -106,7 +114,11 @@ func (s *Strategy) installTables(ctx context.Context, tx *sql.Tx, role string) e
 			return err
 		}
 	}
-	for _, audit := range []string{privilegesAudit, settingsAudit} {
+	audits := []string{privilegesAudit, settingsAudit}
+	if s.harden {
+		audits = append(audits, hardenAudit)
+	}
+	for _, audit := range audits {
 		if err := s.mend(ctx, tx, role, audit); err != nil {
 			return err
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"strings"
+	"time"
 )
 
 // config is what options set.
@@ -18,16 +19,61 @@ type config struct {
 	globalKeys    []string // schema.name
 	definers      []string // schema.name
 	scoped        bool
+	harden        bool
+	choice        choice
 	errs          []error
 }
 
 // Option changes a Strategy.
 type Option func(*config)
 
+// minTokenLife leaves time to renew a token, whose expiry counts in seconds.
+const minTokenLife = 3 * time.Second
+
+// tokenLife is how long a token of Signed holds on a session of its own.
+const tokenLife = 10 * time.Minute
+
+func defaults() config {
+	return config{column: "tenant_id", owner: "tenancy_owner", choice: choice{life: tokenLife, now: time.Now}}
+}
+
 // Plain keeps the tenant in the session's setting tenancy.tenant. It is the
-// default. Any SQL that runs on the session can change it: see the package's
-// section on limits.
-func Plain() Option { return func(*config) {} }
+// default, as it needs no key. Any SQL that runs on the session can change it: see
+// the package's section on injected SQL.
+func Plain() Option { return func(c *config) { c.choose(modePlain) } }
+
+// Sealed keeps the tenant where SQL cannot change it: in registers of the session,
+// which the database sets for a token signed with key, once. It is the mode for
+// connections straight to the server. Older keys are only installed, for processes
+// that still sign with them; see [Strategy.Rotate].
+//
+// It writes, so it does not work on a read-only replica, or with
+// default_transaction_read_only.
+func Sealed(key Key, older ...Key) Option {
+	return func(c *config) { c.choose(modeSealed, append([]Key{key}, older...)...) }
+}
+
+// Signed keeps a token signed with key on the session, which each statement verifies.
+// With [TransactionScoped] the token travels with each transaction, for poolers; it
+// works on read-only replicas, too. Older keys are as in [Sealed].
+func Signed(key Key, older ...Key) Option {
+	return func(c *config) { c.choose(modeSigned, append([]Key{key}, older...)...) }
+}
+
+// TokenLife is how long a token of [Signed] holds on a session of its own. The pool
+// renews it after two thirds of that. The default is ten minutes.
+func TokenLife(d time.Duration) Option { return func(c *config) { c.choice.life = d } }
+
+// Clock tells the time for the expiry of tokens, in tests. The default is time.Now.
+func Clock(now func() time.Time) Option { return func(c *config) { c.choice.now = now } }
+
+// Harden has Install take from everyone who is not given them by name, and Verify
+// look for, what injected SQL may otherwise use: set_config; functions that run text
+// as SQL or query other servers; large objects; the texts of other sessions' statements, and
+// ending them; and the languages of DO and CREATE FUNCTION. Install needs a
+// superuser for it, or somebody has run the SQL that it asks for. What it takes from PUBLIC
+// is gone for other roles of the database, too: give them what they need.
+func Harden() Option { return func(c *config) { c.harden = true } }
 
 // TransactionScoped leaves nothing on the session: the tenant travels with each
 // statement, and at the beginning of each transaction, in the same flight. Then a
@@ -105,6 +151,9 @@ func (c *config) qualify(option string, names []string) []string {
 func (c *config) check() error {
 	if err := errors.Join(c.errs...); err != nil {
 		return err
+	}
+	if c.choice.now == nil || c.choice.life < minTokenLife {
+		return fmt.Errorf("isolation/row: nil clock, or a token life of %s: want %s or more", c.choice.life, minTokenLife)
 	}
 	if c.column == "" || c.owner == "" || strings.ContainsRune(c.column+c.owner, 0) {
 		return fmt.Errorf("isolation/row: bad name of column %q or owner %q", c.column, c.owner)

@@ -1,10 +1,13 @@
 package row
 
 import (
+	"context"
 	"database/sql/driver"
+	"time"
 
 	"github.com/lib/pq"
 
+	"github.com/tenancy-go/tenancy/isolation/internal/pgsession"
 	"github.com/tenancy-go/tenancy/isolation/postgres"
 	"github.com/tenancy-go/tenancy/tenant"
 )
@@ -12,9 +15,26 @@ import (
 // plain is the mode that keeps the tenant in a setting.
 type plain struct{}
 
+func (plain) name() string { return modePlain }
+
+func (plain) private() []relation { return nil }
+
+func (plain) admit(context.Context, driver.Conn) error { return nil }
+
+func (plain) renewAfter() time.Duration { return 0 }
+
 // enter relies on SET, not on set_config, which is a whole SELECT to plan.
-func (plain) enter(_ driver.Conn, id tenant.ID) (string, error) {
-	return "SET tenancy.tenant = " + pq.QuoteLiteral(id.String()), nil
+func (plain) enter(ctx context.Context, conn driver.Conn, id tenant.ID) error {
+	return pgsession.Confine(ctx, conn, "SET tenancy.tenant = "+pq.QuoteLiteral(id.String()))
+}
+
+// ride is what enter does, for the flight of the next statement. It is not prepared
+// under a name, as in confining.
+func (plain) ride(_ driver.Conn, id tenant.ID) postgres.Entry {
+	return postgres.Entry{Keep: true, Statements: []postgres.Statement{{
+		Query: "SELECT tenancy.clear(), pg_catalog.set_config('tenancy.tenant', $1, false)",
+		Args:  []string{id.String()},
+	}}}
 }
 
 // local gives the tenant to one transaction. Should the server evaluate the two the

@@ -6,8 +6,6 @@ import (
 	"fmt"
 
 	"github.com/tenancy-go/tenancy/isolation"
-	"github.com/tenancy-go/tenancy/isolation/postgres"
-	"github.com/tenancy-go/tenancy/tenant"
 )
 
 // Strategy keeps the tenants' rows apart in shared tables. It is an
@@ -17,17 +15,7 @@ type Strategy struct {
 	runtime driver.Connector // as given, unchecked
 	place   isolation.Place
 	mode    mode
-}
-
-// mode is how a session learns its tenant, and how policies read it.
-type mode interface {
-	// functions are what the policies and the columns' defaults call.
-	functions() []function
-	// enter returns the SQL that makes id the tenant of conn's session, to run
-	// right after the session was reset. id is valid.
-	enter(conn driver.Conn, id tenant.ID) (string, error)
-	// local returns what makes id the tenant of one transaction.
-	local(conn driver.Conn, id tenant.ID) postgres.Entry
+	keys    *keyring // nil if the mode has none
 }
 
 // New returns a strategy whose statements run on connector's connections, which
@@ -38,11 +26,15 @@ func New(connector driver.Connector, opts ...Option) (*Strategy, error) {
 	if connector == nil {
 		return nil, errors.New("isolation/row: nil connector")
 	}
-	s := &Strategy{config: config{column: "tenant_id", owner: "tenancy_owner"}, runtime: connector, mode: plain{}}
+	s := &Strategy{config: defaults(), runtime: connector}
 	for _, opt := range opts {
 		opt(&s.config)
 	}
 	if err := s.config.check(); err != nil {
+		return nil, err
+	}
+	var err error
+	if s.mode, s.keys, err = s.config.mode(); err != nil {
 		return nil, err
 	}
 	s.place = isolation.Place{Key: key(connector), Connector: guarded{inner: connector, strategy: s}}

@@ -107,6 +107,14 @@ func (s session) confine(strategy *row.Strategy, to tenant.Tenant) {
 	require.NoError(s.t, strategy.Confine(s.t.Context(), s.conn, to))
 }
 
+// enter confines the session and runs a statement, which the tenant travels with.
+func (s session) enter(strategy *row.Strategy, to tenant.Tenant) error {
+	if err := strategy.Confine(s.t.Context(), s.conn, to); err != nil {
+		return err
+	}
+	return s.exec(`SELECT 1`)
+}
+
 func (s session) exec(query string) error {
 	_, err := s.conn.(driver.ExecerContext).ExecContext(s.t.Context(), query, nil)
 	return err

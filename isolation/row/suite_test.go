@@ -71,7 +71,7 @@ func TestThroughPgBouncer(t *testing.T) {
 	t.Parallel()
 	f := open(t, `CREATE ROLE $app_system LOGIN BYPASSRLS PASSWORD '`+password+`'`)
 	bouncer := f.db.Bouncer(t, "transaction", bouncerPool, f.role, password)
-	connector, err := postgres.NewConnector(bouncer.URL(), postgres.BehindPooler())
+	connector, err := postgres.NewConnector(bouncer.URL(), postgres.BehindPooler(), postgres.CloseToCancel())
 	require.NoError(t, err)
 	s, err := row.New(connector, row.TransactionScoped(), row.Migrations(isolationtest.SharedTables()),
 		row.Admin(f.connector(t, f.db.URL())), row.System(f.connector(t, f.db.As(f.role+"_system", password))))

@@ -31,7 +31,7 @@ func (s *Strategy) HomeKeys(ctx context.Context, ts []tenant.Tenant) ([]string, 
 	keys := make([]string, len(ts))
 	err := errNoAdmin
 	if s.admin != nil {
-		err = pghome.With(ctx, s.admin, func(ctx context.Context, conn *sql.Conn) error {
+		err = pghome.Reuse(ctx, s.admin, func(ctx context.Context, conn *sql.Conn) error {
 			return s.homeKeys(ctx, conn, ids, keys)
 		})
 	}
@@ -77,25 +77,19 @@ func (s *Strategy) Administer(ctx context.Context, t tenant.Tenant,
 ) error {
 	return s.administer(ctx, "administer", t.ID, func(ctx context.Context, conn *sql.Conn, _ *installation) error {
 		r, err := readRecord(ctx, conn, t.ID)
-		if errors.Is(err, sql.ErrNoRows) || err == nil && !r.ready {
+		if errors.Is(err, sql.ErrNoRows) || err == nil && (!r.ready || r.schemaOID == 0) {
 			return isolation.ErrNotProvisioned
 		}
 		if err != nil {
 			return err
 		}
-		var oid int64
-		err = conn.QueryRowContext(ctx,
-			"SELECT pg_catalog.max(oid::pg_catalog.int8) FROM pg_catalog.pg_namespace WHERE nspname = $1", r.schema).Scan(&oid)
-		if err != nil {
-			return err
-		}
 		h := isolation.Home{
-			Key:      s.homeKey(r.schema, oid),
+			Key:      s.homeKey(r.schema, r.schemaOID),
 			Schemas:  []string{r.schema},
 			Dialect:  "postgres",
 			Versions: r.schema + "." + homeVersions,
 		}
-		// The connection is closed when work is done, and needs no way back.
+		// The connection is closed or cleared when work is done, and needs no way back.
 		if _, err := conn.ExecContext(ctx, r.enter()); err != nil {
 			return err
 		}

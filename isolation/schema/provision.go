@@ -75,7 +75,7 @@ func (s *Strategy) administer(ctx context.Context, what string, id tenant.ID,
 		in, err = s.install(ctx)
 	}
 	if err == nil {
-		err = pghome.With(ctx, s.admin, func(ctx context.Context, conn *sql.Conn) error {
+		err = pghome.Reuse(ctx, s.admin, func(ctx context.Context, conn *sql.Conn) error {
 			return pghome.WithLock(ctx, conn, pghome.Exclusive, "schema/home/"+string(id), func() error {
 				return work(ctx, conn, in)
 			})
@@ -90,6 +90,7 @@ func (s *Strategy) administer(ctx context.Context, what string, id tenant.ID,
 // record is a row of the registry.
 type record struct {
 	schema, role, owner string
+	schemaOID           int64 // 0 if the schema is not there
 	ready               bool
 }
 
@@ -97,8 +98,9 @@ type record struct {
 func readRecord(ctx context.Context, conn *sql.Conn, id tenant.ID) (record, error) {
 	var r record
 	err := conn.QueryRowContext(ctx,
-		"SELECT schema_name, role_name, owner_name, ready_at IS NOT NULL FROM tenancy.homes WHERE tenant_id = $1", string(id)).
-		Scan(&r.schema, &r.role, &r.owner, &r.ready)
+		`SELECT h.schema_name, h.role_name, h.owner_name, COALESCE(n.oid::pg_catalog.int8, 0), h.ready_at IS NOT NULL
+		FROM tenancy.homes h LEFT JOIN pg_catalog.pg_namespace n ON n.nspname = h.schema_name WHERE h.tenant_id = $1`, string(id)).
+		Scan(&r.schema, &r.role, &r.owner, &r.schemaOID, &r.ready)
 	return r, err
 }
 

@@ -65,17 +65,13 @@ func Enter(conn driver.Conn, e postgres.Entry) error {
 	return c.Enter(e)
 }
 
-// ClearBody is [Reset] as the body of tenancy.clear(), a volatile function in
-// plpgsql, for sessions that are given to a tenant together with each statement. What
-// is rarely there is looked for before it is cleared, which costs less. It leaves
-// statements that the driver prepared, whose texts it cannot tell from others', to
-// the driver. Every tenant's role may call it: it changes nothing but the session.
+// Clearing is the part of a function in plpgsql that does what [Reset] does, but for
+// the sequences' last values and for statements that the driver prepared, whose texts
+// it cannot tell from others'. What is rarely there is looked for before it is cleared,
+// which costs less.
 //
 // It runs under whatever settings it finds, so every name in it is qualified.
-const ClearBody = `
-DECLARE
-  made pg_catalog.name;
-BEGIN
+const Clearing = `
   PERFORM pg_catalog.pg_advisory_unlock_all();
   IF pg_catalog.current_setting('role') OPERATOR(pg_catalog.<>) 'none' THEN
     SET ROLE NONE;
@@ -90,10 +86,20 @@ BEGIN
   IF pg_catalog.pg_my_temp_schema() OPERATOR(pg_catalog.<>) 0::pg_catalog.oid THEN
     DISCARD TEMP;
   END IF;
+  DECLARE
+    made pg_catalog.name;
+  BEGIN
+    FOR made IN SELECT s.name FROM pg_catalog.pg_prepared_statement() AS s WHERE s.from_sql LOOP
+      EXECUTE pg_catalog.format('DEALLOCATE %I', made);
+    END LOOP;
+  END;`
+
+// ClearBody is the body of tenancy.clear(), a volatile function for sessions that are
+// given to a tenant together with each statement. Every tenant's role may call it: it
+// changes nothing but the session.
+const ClearBody = `
+BEGIN` + Clearing + `
   DISCARD SEQUENCES;
-  FOR made IN SELECT s.name FROM pg_catalog.pg_prepared_statement() AS s WHERE s.from_sql LOOP
-    EXECUTE pg_catalog.format('DEALLOCATE %I', made);
-  END LOOP;
 END`
 
 // Clear makes tenancy.clear() in a schema that is there.

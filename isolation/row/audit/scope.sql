@@ -1,7 +1,8 @@
 -- What all audits start from. $1: runtime role, or null for whoever asks; $2: tenant column; $3: tables as
--- 'schema.table', or null for every table with that column; $4: keys and $5: functions that are excepted.
+-- 'schema.table', or null for every table with that column; $4: keys and $5: functions that are excepted;
+-- $6: mode.
 WITH RECURSIVE cfg AS (
-  SELECT r.oid AS role, r.rolname, $1::text IS NULL AS live, $2::text AS col, $3::text[] AS names, $4::text[] AS keys, $5::text[] AS functions
+  SELECT r.oid AS role, r.rolname, $1::text IS NULL AS live, $2::text AS col, $3::text[] AS names, $4::text[] AS keys, $5::text[] AS functions, $6::text AS mode
   FROM pg_roles r WHERE r.rolname = coalesce($1::name, session_user)
 ),
 -- The runtime role, and every role whose rights it has or can take on.

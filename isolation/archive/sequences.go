@@ -1,0 +1,128 @@
+package archive
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/tenancy-go/tenancy/isolation"
+	"github.com/tenancy-go/tenancy/tenant"
+)
+
+// ownerFunc runs work on a connection of the home's owner.
+type ownerFunc func(ctx context.Context, work func(ctx context.Context, conn *sql.Conn) error) error
+
+// owner returns an ownerFunc that opens a connection.
+func (a *Archiver) owner(t tenant.Tenant) ownerFunc {
+	return func(ctx context.Context, work func(context.Context, *sql.Conn) error) error {
+		return a.strategy.Administer(ctx, t, func(ctx context.Context, conn *sql.Conn, _ isolation.Home) error { return work(ctx, conn) })
+	}
+}
+
+// setSequences lets the home's sequences go on where the archive's were, and past
+// the largest number that tx sees in their column. A shared one never goes back.
+// Sequences know no transactions: if tx is rolled back after all, some numbers are
+// left out.
+func setSequences(ctx context.Context, tx *sql.Tx, d dialect, h *home, archived []Sequence, as ownerFunc) error {
+	reached, err := h.match(archived)
+	if err != nil {
+		return err
+	}
+	var next []*sequence
+	for _, s := range h.sequences {
+		to := *s
+		from, known := reached[s]
+		if known && from.Used && (from.Last > to.last || !to.used || !s.shared) {
+			to.last, to.used = from.Last, true
+		}
+		if s.max != "" {
+			var largest sql.NullInt64
+			if err := tx.QueryRowContext(ctx, s.max).Scan(&largest); err != nil {
+				return err
+			}
+			if largest.Valid && (largest.Int64 > to.last || !to.used) && largest.Int64 >= s.first {
+				to.last, to.used = largest.Int64, true
+			}
+		}
+		if to.used && (to.last != s.last || !s.used) {
+			next = append(next, &to)
+		}
+	}
+	if len(next) == 0 {
+		return nil
+	}
+	if _, ok := d.(sqliteDialect); ok {
+		return setSQLiteSequences(ctx, tx, next)
+	}
+	return as(ctx, func(ctx context.Context, conn *sql.Conn) error {
+		for _, s := range next {
+			if err := s.set(ctx, conn); err != nil {
+				return fmt.Errorf("archive: set sequence %s: %w", s.name, err)
+			}
+		}
+		return nil
+	})
+}
+
+// set sets a sequence of PostgreSQL. In between, another tenant may have advanced a
+// shared one.
+func (s *sequence) set(ctx context.Context, conn *sql.Conn) error {
+	query := "SELECT pg_catalog.setval($1::pg_catalog.regclass, $2)"
+	if s.shared {
+		query = "SELECT pg_catalog.setval($1::pg_catalog.regclass, GREATEST($2, last_value)) FROM " + s.ref
+	}
+	_, err := conn.ExecContext(ctx, query, s.ref, s.last)
+	return err
+}
+
+func setSQLiteSequences(ctx context.Context, tx *sql.Tx, next []*sequence) error {
+	for _, s := range next {
+		result, err := tx.ExecContext(ctx, "UPDATE sqlite_sequence SET seq = ? WHERE name = ?", s.last, s.ref)
+		if err != nil {
+			return err
+		}
+		if n, err := result.RowsAffected(); err != nil || n > 0 {
+			continue
+		}
+		if _, err := tx.ExecContext(ctx, "INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)", s.ref, s.last); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// match finds the home's sequence of each archived one. A column that is numbered
+// there and not here needs none; a sequence that is nobody's must not be lost.
+func (h *home) match(archived []Sequence) (map[*sequence]Sequence, error) {
+	found := map[*sequence]Sequence{}
+	for _, from := range archived {
+		prefix, last := "", from.Name
+		if i := strings.LastIndexByte(from.Name, '.'); i >= 0 {
+			prefix, last = from.Name[:i], from.Name[i+1:]
+		}
+		t := h.find(prefix)
+		i := slices.IndexFunc(h.sequences, func(s *sequence) bool {
+			return s.table == nil && (s.name == from.Name || s.name == last) || s.table != nil && s.table == t && s.column == last
+		})
+		switch {
+		case i >= 0:
+			found[h.sequences[i]] = from
+		case t == nil:
+			return nil, fmt.Errorf("%w: there is no sequence %s; name it in Exclude if it is not needed", ErrSchema, from.Name)
+		}
+	}
+	return found, nil
+}
+
+// now returns how far s has counted.
+func (s *sequence) now(ctx context.Context, conn *sql.Conn) (Sequence, error) {
+	now := Sequence{Name: s.name}
+	err := conn.QueryRowContext(ctx, s.state).Scan(&now.Last, &now.Used)
+	if errors.Is(err, sql.ErrNoRows) { // SQLite has no entry for a table without rows
+		err = nil
+	}
+	return now, err
+}

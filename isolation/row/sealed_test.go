@@ -1,0 +1,361 @@
+package row_test
+
+import (
+	"crypto/rand"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/tenancy-go/tenancy/isolation"
+	"github.com/tenancy-go/tenancy/isolation/postgres"
+	"github.com/tenancy-go/tenancy/isolation/row"
+	"github.com/tenancy-go/tenancy/tenant"
+)
+
+// newKey returns a random key.
+func newKey(t testing.TB, id string) row.Key {
+	t.Helper()
+	secret := make([]byte, 40)
+	_, _ = rand.Read(secret)
+	key, err := row.NewKey(id, secret)
+	require.NoError(t, err)
+	return key
+}
+
+// unforgeable are the modes whose tenant SQL cannot change.
+var unforgeable = []struct {
+	name string
+	mode func(row.Key, ...row.Key) row.Option
+}{{"sealed", row.Sealed}, {"signed", row.Signed}}
+
+// TestEveryIDIsHeldExactly goes through the lengths of IDs, and what looks like a UUID.
+func TestEveryIDIsHeldExactly(t *testing.T) {
+	t.Parallel()
+	for _, m := range unforgeable {
+		t.Run(m.name, func(t *testing.T) {
+			t.Parallel()
+			f := open(t, tables)
+			s := f.installed(t, m.mode(newKey(t, "k1")))
+			c := newSession(t, s)
+			alphabet := "0123456789abcdefghijklmnopqrstuvwxyz-"
+			for n := 1; n <= 63; n++ {
+				id := strings.Repeat(alphabet[n%36:]+alphabet, 2)[:n]
+				if id[0] == '-' || id[n-1] == '-' {
+					id = "x" + id[1:n-min(1, n-1)] + strings.Repeat("y", min(1, n-1))
+				}
+				assertHeld(t, s, c, tenant.ID(id))
+			}
+			uuid := tenant.NewID().String()
+			for _, id := range []string{
+				uuid, "00000000-0000-0000-0000-000000000000", "ffffffff-ffff-ffff-ffff-ffffffffffff", "80000000-0000-0000-7fff-ffffffffffff",
+				strings.ReplaceAll(uuid, "-", ""), uuid[:35], uuid[:35] + "g", uuid + "0", strings.Replace(uuid, "-", "0", 1),
+			} {
+				assertHeld(t, s, c, tenant.ID(id))
+			}
+			c.confine(s, tenant.Tenant{ID: tenant.ID(uuid)})
+			assert.Equal(t, []string{uuid}, c.column(`SELECT tenancy.current_tenant_uuid()`))
+			for _, id := range []string{"acme", strings.ReplaceAll(uuid, "-", ""), "a-tenant-whose-name-is-long"} {
+				c.confine(s, tenant.Tenant{ID: tenant.ID(id)})
+				require.Error(t, c.exec(`SELECT tenancy.current_tenant_uuid()`), "%s after a UUID", id)
+			}
+		})
+	}
+}
+
+func assertHeld(t *testing.T, s *row.Strategy, c session, id tenant.ID) {
+	t.Helper()
+	c.confine(s, tenant.Tenant{ID: id})
+	assert.Equal(t, []string{id.String()}, c.column(`SELECT tenancy.current_tenant()`))
+}
+
+func TestNewKeyRefusesWeakKeys(t *testing.T) {
+	t.Parallel()
+	secret := make([]byte, 32)
+	_, _ = rand.Read(secret)
+	for _, tt := range []struct {
+		id     string
+		secret []byte
+	}{
+		{"", secret}, {"A", secret}, {"a.b", secret}, {strings.Repeat("a", 33), secret}, {"k", secret[:31]}, {"k", nil}, {"k", make([]byte, 32)},
+	} {
+		_, err := row.NewKey(tt.id, tt.secret)
+		require.Error(t, err)
+	}
+	key, err := row.NewKey("2026-11", secret)
+	require.NoError(t, err)
+	assert.Equal(t, "2026-11", key.ID())
+	for _, format := range []string{"%v", "%+v", "%#v", "%s"} {
+		assert.Equal(t, "key 2026-11", fmt.Sprintf(format, key))
+	}
+}
+
+func TestModesThatCannotBe(t *testing.T) {
+	t.Parallel()
+	f := open(t, ``)
+	k1, k2 := newKey(t, "k1"), newKey(t, "k1")
+	for _, opts := range [][]row.Option{
+		{row.Sealed(row.Key{})}, {row.Sealed(k1, k2)}, {row.Sealed(k1), row.Signed(k1)}, {row.Plain(), row.Sealed(k1)},
+		{row.Sealed(k1), row.TransactionScoped()}, {row.Signed(k1), row.TokenLife(time.Second)}, {row.Clock(nil)},
+		{row.TransactionScoped(), row.Harden()},
+	} {
+		_, err := row.New(f.runtime, opts...)
+		require.Error(t, err)
+	}
+}
+
+// TestASealSurvivesARollback is why the register is no setting.
+func TestASealSurvivesARollback(t *testing.T) {
+	t.Parallel()
+	f := open(t, tables)
+	s := f.installed(t, row.Sealed(newKey(t, "k1")))
+	c := newSession(t, s)
+	c.confine(s, acme)
+	c.must(`BEGIN; SELECT set_config('search_path', 'x', false); ROLLBACK`)
+	assert.Equal(t, []string{"acme"}, c.column(`SELECT tenancy.current_tenant()`))
+	require.Error(t, c.exec(`BEGIN; SELECT 1/0`))
+	c.must(`ROLLBACK`)
+	assert.Equal(t, []string{"acme"}, c.column(`SELECT tenancy.current_tenant()`))
+}
+
+// TestABrokenSealIsNeverMended is what DISCARD SEQUENCES leads to: the session serves
+// nobody any more.
+func TestABrokenSealIsNeverMended(t *testing.T) {
+	t.Parallel()
+	f := open(t, tables)
+	s := f.installed(t, row.Sealed(newKey(t, "k1")))
+	c := newSession(t, s)
+	c.confine(s, acme)
+	c.must(`DISCARD SEQUENCES`)
+	require.ErrorContains(t, c.exec(`SELECT * FROM orders`), `currval of sequence "tenant" is not yet defined`)
+	for range 2 {
+		err := c.enter(s, globex)
+		require.ErrorContains(t, err, "seal of this session is broken")
+		var refused *postgres.EntryError
+		require.ErrorAs(t, err, &refused)
+		assert.True(t, refused.NotBegun(), "the pool takes another connection")
+	}
+	require.Error(t, c.exec(`SELECT * FROM orders`))
+}
+
+func TestOtherConnectionsHaveNoSeal(t *testing.T) {
+	t.Parallel()
+	f := open(t, tables)
+	s := f.installed(t, row.Sealed(newKey(t, "k1")))
+	conn, err := f.runtime.Connect(t.Context())
+	require.NoError(t, err)
+	defer conn.Close()
+	require.ErrorContains(t, session{t, conn}.enter(s, acme), "not opened by the connector that Place returns")
+}
+
+// TestTokensExpire moves the application's clock.
+func TestTokensExpire(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	clock := row.Clock(func() time.Time { return now })
+	t.Run("sealed, on its way", func(t *testing.T) {
+		f := open(t, tables)
+		s := f.installed(t, row.Sealed(newKey(t, "k1")), clock)
+		c := newSession(t, s)
+		c.confine(s, acme)
+		now = now.Add(-2 * time.Minute)
+		require.ErrorContains(t, c.enter(s, globex), "the token has expired")
+		place, err := s.Place(t.Context(), acme)
+		require.NoError(t, err)
+		_, err = place.Connector.Connect(t.Context())
+		require.ErrorContains(t, err, "the clocks of application and database differ")
+		assert.Zero(t, s.RenewAfter())
+	})
+	t.Run("signed, on the session", func(t *testing.T) {
+		now = time.Now()
+		f := open(t, tables)
+		s := f.installed(t, row.Signed(newKey(t, "k1")), clock, row.TokenLife(time.Hour))
+		assert.Equal(t, 40*time.Minute, s.RenewAfter())
+		c := newSession(t, s)
+		c.confine(s, acme)
+		c.must(`SELECT * FROM orders`)
+		now = now.Add(-61 * time.Minute)
+		c.confine(s, acme)
+		require.ErrorContains(t, c.exec(`SELECT * FROM orders`), "the token has expired")
+		now = time.Now()
+		c.confine(s, acme)
+		c.must(`SELECT * FROM orders`)
+	})
+}
+
+func TestRotate(t *testing.T) {
+	t.Parallel()
+	for _, m := range unforgeable {
+		t.Run(m.name, func(t *testing.T) {
+			t.Parallel()
+			f := open(t, tables)
+			k1, k2, k3 := newKey(t, "k1"), newKey(t, "k2"), newKey(t, "k3")
+			first := f.installed(t, m.mode(k1))
+			other := f.strategy(t, m.mode(k1)) // another process, with the first key alone
+			a, b := newSession(t, first), newSession(t, other)
+			works := func(s *row.Strategy, c session) {
+				t.Helper()
+				c.confine(s, globex)
+				c.confine(s, acme)
+				assert.Equal(t, []string{"acme"}, c.column(`SELECT tenancy.current_tenant()`))
+			}
+			works(first, a)
+			works(other, b)
+
+			_, err := row.New(f.runtime, m.mode(k2))
+			require.NoError(t, err)
+			unknown := f.strategy(t, m.mode(k2))
+			assertUnknown(t, unknown)
+
+			require.NoError(t, first.Rotate(t.Context(), k2))
+			require.NoError(t, first.Rotate(t.Context(), k2), "again")
+			works(first, a)
+			works(other, b)
+			works(first, newSession(t, first))
+			works(other, newSession(t, other))
+			works(unknown, newSession(t, unknown))
+
+			require.ErrorContains(t, first.Retire(t.Context(), "k2"), "signs")
+			require.ErrorContains(t, first.Retire(t.Context(), "k9"), "there is no key")
+			require.NoError(t, first.Retire(t.Context(), "k1"))
+			require.NoError(t, first.Retire(t.Context(), "k1"), "again")
+			works(first, a)
+			if err := other.Confine(t.Context(), b.conn, globex); err == nil { // signed: the statement says so
+				require.ErrorContains(t, b.exec(`SELECT * FROM orders`), "not installed or was retired")
+			} else {
+				require.ErrorContains(t, err, "not installed or was retired")
+			}
+			assertUnknown(t, other)
+
+			require.ErrorContains(t, other.Install(t.Context()), "k1 is retired")
+			require.ErrorContains(t, first.Rotate(t.Context(), k1), "k1 is retired")
+			require.ErrorContains(t, first.Rotate(t.Context(), newKey(t, "k2")), "other bytes")
+			require.NoError(t, f.strategy(t, m.mode(k2, k1)).Install(t.Context()), "a retired key that does not sign is not missed")
+			require.NoError(t, f.strategy(t, m.mode(k3, k2)).Install(t.Context()))
+			require.NoError(t, first.Verify(t.Context()))
+		})
+	}
+	t.Run("plain has none", func(t *testing.T) {
+		t.Parallel()
+		s := open(t, tables).strategy(t)
+		require.ErrorContains(t, s.Rotate(t.Context(), newKey(t, "k1")), "no keys")
+		require.ErrorContains(t, s.Retire(t.Context(), "k1"), "no keys")
+	})
+}
+
+// assertUnknown wants the database to refuse the key that s signs with.
+func assertUnknown(t *testing.T, s *row.Strategy) {
+	t.Helper()
+	place, err := s.Place(t.Context(), acme)
+	require.NoError(t, err)
+	conn, err := place.Connector.Connect(t.Context())
+	if err == nil { // signed: no token has been sent yet
+		defer conn.Close()
+		c := session{t: t, conn: conn}
+		c.confine(s, acme)
+		err = c.exec(`SELECT * FROM orders`)
+	} else {
+		require.ErrorIs(t, err, isolation.ErrUnsafe)
+	}
+	require.ErrorContains(t, err, "not installed or was retired")
+}
+
+// TestModesAreSwitchedByInstall goes through all pairs. Whatever is not of the mode that
+// is installed is refused, and open sessions of the one before are closed.
+func TestModesAreSwitchedByInstall(t *testing.T) {
+	t.Parallel()
+	f := open(t, tables)
+	key := newKey(t, "k1")
+	modes := map[string]row.Option{"plain": row.Plain(), "sealed": row.Sealed(key), "signed": row.Signed(key)}
+	f.exec(t, `INSERT INTO orders VALUES ('acme', 1, 'acme'), ('globex', 1, 'globex')`)
+	for _, pair := range [][2]string{{"plain", "sealed"}, {"sealed", "signed"}, {"signed", "plain"}, {"plain", "signed"}, {"signed", "sealed"}, {"sealed", "plain"}} {
+		before, after := f.installed(t, modes[pair[0]]), f.strategy(t, modes[pair[1]])
+		require.NoError(t, before.Verify(t.Context()), pair)
+		c := newSession(t, before)
+		c.confine(before, acme)
+		assert.Equal(t, []string{"acme"}, c.column(`SELECT title FROM orders`), pair)
+
+		mismatch := [2]string{"tenancy.current_tenant()", "installed for mode " + pair[0] + ", and this strategy is in mode " + pair[1]}
+		assertUnsafe(t, after.Verify(t.Context()), mismatch)
+		place, err := after.Place(t.Context(), acme)
+		require.NoError(t, err)
+		_, err = place.Connector.Connect(t.Context())
+		assertUnsafe(t, err, mismatch)
+
+		require.NoError(t, after.Install(t.Context()), pair)
+		require.NoError(t, after.Verify(t.Context()), pair)
+		require.Error(t, c.exec(`SELECT title FROM orders`), "%v: the old session", pair)
+		if err := before.Confine(t.Context(), c.conn, acme); err == nil {
+			require.Error(t, c.exec(`SELECT title FROM orders`), "%v: the old session, confined anew", pair)
+		}
+		d := newSession(t, after)
+		d.confine(after, globex)
+		assert.Equal(t, []string{"globex"}, d.column(`SELECT title FROM orders`), pair)
+	}
+}
+
+// TestPrivatePartsAreWatched plants rights on what makes the tenant.
+func TestPrivatePartsAreWatched(t *testing.T) {
+	t.Parallel()
+	f := open(t, tables)
+	s := f.installed(t, row.Sealed(newKey(t, "k1")))
+	for _, h := range []hole{
+		{plant: `GRANT SELECT ON tenancy.keys TO $app`, want: [][2]string{{"table tenancy.keys", "could forge"}}},
+		{plant: `GRANT SELECT (inner_pad) ON tenancy.keys TO PUBLIC`, want: [][2]string{{"table tenancy.keys", "could forge"}}},
+		{plant: `GRANT UPDATE ON tenancy.tenant TO $app`, want: [][2]string{{"sequence tenancy.tenant", "could forge"}}},
+		{plant: `DROP SEQUENCE tenancy.tenant_3`, want: [][2]string{{"sequence tenancy.tenant_3", "missing"}}},
+		{plant: `ALTER FUNCTION tenancy.enter(text) RESET search_path`, want: [][2]string{{"function tenancy.enter(text)", "not as Install"}, {"tenancy.enter", "whatever search_path"}}},
+		{plant: `ALTER FUNCTION tenancy.current_tenant() SECURITY INVOKER`, want: [][2]string{{"function tenancy.current_tenant()", "not as Install"}}},
+	} {
+		f.exec(t, h.plant)
+		assertUnsafe(t, s.Verify(t.Context()), h.want...)
+		require.NoError(t, s.Install(t.Context()), h.plant)
+		require.NoError(t, s.Verify(t.Context()), h.plant)
+	}
+	c := newSession(t, s)
+	c.confine(s, acme)
+}
+
+// TestUnforgeablePlansStayParallel wants the tenant to be asked for once, in the leader.
+func TestUnforgeablePlansStayParallel(t *testing.T) {
+	t.Parallel()
+	for _, m := range unforgeable {
+		t.Run(m.name, func(t *testing.T) {
+			t.Parallel()
+			f := open(t, `CREATE TABLE orders (tenant_id text NOT NULL, id int, title text)`)
+			s := f.installed(t, m.mode(newKey(t, "k1")))
+			c := newSession(t, s)
+			c.confine(s, acme)
+			c.must(`INSERT INTO orders (id) SELECT g FROM generate_series(1, 3000) g`)
+			f.exec(t, `ANALYZE orders`)
+			c.must(`SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0; SET min_parallel_table_scan_size = 0; SET max_parallel_workers_per_gather = 2`)
+			plan := strings.Join(c.column(`EXPLAIN SELECT sum(id) FROM orders`), "\n")
+			assert.Equal(t, 1, strings.Count(plan, "InitPlan"), plan)
+			assert.Contains(t, plan, "Parallel Seq Scan")
+			assert.Equal(t, []string{"3000"}, c.column(`SELECT count(*) FROM orders`))
+			assert.Equal(t, []string{"acme"}, c.column(`SELECT max(tenancy.current_tenant()) FROM orders`))
+		})
+	}
+}
+
+// TestUnforgeableCachedPlansFollowTheTenant plans a statement once for all.
+func TestUnforgeableCachedPlansFollowTheTenant(t *testing.T) {
+	t.Parallel()
+	for _, m := range unforgeable {
+		t.Run(m.name, func(t *testing.T) {
+			t.Parallel()
+			f := open(t, tables+`; CREATE FUNCTION titles() RETURNS SETOF text LANGUAGE plpgsql AS 'BEGIN RETURN QUERY SELECT title FROM orders; END'`)
+			f.exec(t, `INSERT INTO orders VALUES ('acme', 1, 'acme'), ('globex', 1, 'globex')`)
+			s := f.installed(t, m.mode(newKey(t, "k1")))
+			c := newSession(t, s)
+			for _, who := range []string{"acme", "globex", "acme"} {
+				c.confine(s, tenant.Tenant{ID: tenant.ID(who)})
+				c.must(`SET plan_cache_mode = force_generic_plan`)
+				assert.Equal(t, []string{who}, c.column(`SELECT * FROM titles()`), "a function keeps its plans")
+			}
+		})
+	}
+}

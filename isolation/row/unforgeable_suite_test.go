@@ -1,0 +1,45 @@
+package row_test
+
+import (
+	"context"
+	"io/fs"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/tenancy-go/tenancy/isolation"
+	"github.com/tenancy-go/tenancy/isolation/isolationtest"
+	"github.com/tenancy-go/tenancy/isolation/row"
+)
+
+// TestUnforgeableStrategies is TestStrategy in the modes that SQL cannot forge, on
+// databases that are hardened.
+func TestUnforgeableStrategies(t *testing.T) {
+	t.Parallel()
+	for _, m := range unforgeable {
+		for name, migrations := range map[string]fs.FS{"text": isolationtest.SharedTables(), "uuid": isolationtest.SharedUUIDTables()} {
+			t.Run(m.name+", "+name, func(t *testing.T) {
+				t.Parallel()
+				f := open(t, `CREATE ROLE $app_system LOGIN BYPASSRLS PASSWORD '`+password+`'`)
+				s := f.strategy(t, m.mode(newKey(t, "k1")),
+					row.Migrations(migrations), row.System(f.connector(t, f.db.As(f.role+"_system", password))))
+				require.NoError(t, s.Migrate(t.Context(), acme))
+				f.exec(t, `GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO $app_system`)
+
+				isolationtest.TestStrategy(t, func(t *testing.T, opts ...isolation.Option) isolationtest.Target {
+					pool, err := isolation.New(s, opts...)
+					require.NoError(t, err)
+					return isolationtest.Target{
+						Pool:        pool,
+						Provision:   s.Provision,
+						Deprovision: s.Deprovision,
+						Shared:      true,
+						System:      true,
+						CopyIn:      true,
+						Kill:        func(ctx context.Context) error { return kill(ctx, f.admin, f.role) },
+					}
+				})
+			})
+		}
+	}
+}
