@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/fstest"
@@ -203,6 +204,31 @@ func TestWorkersAreTheBudgetOfConnections(t *testing.T) {
 	require.NoError(t, err)
 	assert.LessOrEqual(t, most.Load(), int64(3))
 	assert.Positive(t, most.Load())
+}
+
+// TestEightWorkersWorkAtATime lets migrations wait until eight of them are under way.
+func TestEightWorkersWorkAtATime(t *testing.T) {
+	t.Parallel()
+	w, s := newFiles(t, own(1))
+	ts := tenants(16)
+	provision(t, s, ts...)
+	arrived := make(chan struct{}, len(ts))
+	var once sync.Once
+	all := make(chan struct{})
+	m := load(t, own(1), fleet.Function{Version: 2, Name: "meet", Up: func(ctx context.Context, _ fleet.Conn, _ isolation.Home) error {
+		if arrived <- struct{}{}; len(arrived) == 8 {
+			once.Do(func() { close(all) })
+		}
+		select {
+		case <-all:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}})
+	report, err := fleetOf(t, s, w.ledger, m, fleet.Workers(8), fleet.Waves()).Run(t.Context(), fleet.These(ts...))
+	require.NoError(t, err)
+	assert.Equal(t, 16, report.Migrated)
 }
 
 // TestNoRunOnOneControlConnection would wait for itself.
