@@ -64,7 +64,7 @@ func tenTables(n int) fstest.MapFS {
 
 func TestFleetAtSize(t *testing.T) {
 	t.Parallel()
-	size := 16
+	size := 8
 	if text := os.Getenv(sizeEnv); text != "" {
 		var err error
 		size, err = strconv.Atoi(text)
