@@ -111,6 +111,7 @@ func TestFreezeReachesEveryTransaction(t *testing.T) {
 			case archive.Frozen:
 				tx := <-writes
 				time.AfterFunc(100*time.Millisecond, func() { assert.NoError(t, tx.Commit()) })
+			default: // nothing to do
 			}
 		}))
 		_, err := mover.Move(t.Context(), who, way[1])
