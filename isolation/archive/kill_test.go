@@ -214,9 +214,9 @@ func (k *killing) recover(t *testing.T, who tenant.Tenant, from, to string, undo
 			require.ErrorIs(t, err, archive.ErrFlipped)
 		}
 	}
-	record, err := mover.Resume(t.Context(), who)
+	_, err := mover.Resume(t.Context(), who)
 	require.NoError(t, err)
-	record, err = mover.Finish(t.Context(), who)
+	record, err := mover.Finish(t.Context(), who)
 	require.NoError(t, err)
 	require.True(t, record.Finished(), "%v", record)
 	at, err := k.placements.Placed(t.Context(), who.ID)
