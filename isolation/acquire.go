@@ -47,7 +47,7 @@ func (p *Pool) attempt(ctx context.Context, o owner, query string) (*physical, e
 	if err := allow(place.Via, query, false); err != nil {
 		return nil, err
 	}
-	g, err := p.await(ctx, o, keyOf(place, o), forgets)
+	g, err := p.await(ctx, o, p.keyOf(place, o), forgets)
 	if err != nil || g.again {
 		return nil, err
 	}
@@ -135,8 +135,8 @@ func (p *Pool) reuse(ctx context.Context, g grant, t tenant.Tenant) (err error) 
 		if !g.conn.keepsStatements() {
 			g.conn.stmts = statements{}
 		}
-		err = p.confine(ctx, g.conn.key.via, g.conn.conn, t)
-		g.conn.renewBy = p.renewBy(g.conn.key.via)
+		err = p.confine(ctx, g.conn.via, g.conn.conn, t)
+		g.conn.renewBy = p.renewBy(g.conn.via)
 	}
 	if err != nil && ctx.Err() == nil && (errors.Is(err, driver.ErrBadConn) || !g.conn.valid()) {
 		g.conn.broken, err = true, nil
@@ -188,16 +188,16 @@ func (p *Pool) connect(ctx context.Context, g grant, o owner, t tenant.Tenant, p
 		}
 	}
 	adopted = true
-	return p.adopt(conn, o, keyOf(place, o), g), nil
+	return p.adopt(conn, o, place, g), nil
 }
 
 // adopt makes conn one of the connections in use, held by o. It is doomed if o was
 // forgotten since it was granted.
-func (p *Pool) adopt(conn driver.Conn, o owner, key placeKey, g grant) *physical {
-	ph := newPhysical(conn, key, time.Now())
+func (p *Pool) adopt(conn driver.Conn, o owner, place Place, g grant) *physical {
+	ph := newPhysical(conn, p.keyOf(place, o), place.Via, time.Now())
 	ph.owner = o
-	ph.renewBy = p.renewBy(key.via)
-	if ph.most = p.recyclesAfter(key.via); ph.most > 0 {
+	ph.renewBy = p.renewBy(place.Via)
+	if ph.most = p.recyclesAfter(place.Via); ph.most > 0 {
 		ph.served = map[owner]struct{}{o: {}}
 	}
 	p.mu.Lock()

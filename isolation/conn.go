@@ -50,7 +50,7 @@ func (c *conn) bind(ctx context.Context, query string) (*physical, error) {
 		case err != nil:
 			return nil, err
 		case fits && (c.busy > 0 || !c.ph.broken && !c.ph.doomed.Load() && !c.ph.stale()):
-			return c.ph, allow(c.ph.key.via, query, false)
+			return c.ph, allow(c.ph.via, query, false)
 		case c.busy > 0:
 			return nil, ErrTenantChanged
 		}
@@ -65,11 +65,11 @@ func (c *conn) bind(ctx context.Context, query string) (*physical, error) {
 // one it means, and a tenant may have moved, unless work of its is going on.
 func (c *conn) fits(ctx context.Context, o owner) (bool, error) {
 	working := c.tx != nil || c.busy > 0
-	if c.ph.owner != o || c.ph.key.via == nil || working && !o.system {
+	if c.ph.owner != o || c.ph.via == nil || working && !o.system {
 		return c.ph.owner == o, nil
 	}
 	_, place, err := c.pool.place(ctx, o)
-	return err == nil && c.ph.key == keyOf(place, o), err
+	return err == nil && c.ph.key == c.pool.keyOf(place, o), err
 }
 
 // bindInTx keeps a transaction with its owner. Only a context that is neither a
@@ -84,7 +84,7 @@ func (c *conn) bindInTx(ctx context.Context, o owner, err error, query string) (
 			return nil, ErrTenantChanged
 		}
 	}
-	return c.ph, allow(c.ph.key.via, query, true)
+	return c.ph, allow(c.ph.via, query, true)
 }
 
 // giveBack returns the physical connection to the pool. One with an open

@@ -4,6 +4,8 @@ import (
 	"context"
 	"database/sql/driver"
 	"errors"
+	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -32,17 +34,61 @@ func ownerOf(ctx context.Context) (owner, error) {
 // tenants', even where the keys are equal, nor those of one strategy another's.
 type placeKey struct {
 	key    string
-	via    Strategy // nil is the pool's
+	via    uint32 // number of the Via; 0 is none. A map of interfaces would be slower
 	system bool
 }
 
-func keyOf(place Place, o owner) placeKey { return placeKey{place.Key, place.Via, o.system} }
+func (p *Pool) keyOf(place Place, o owner) placeKey {
+	return placeKey{place.Key, p.vias.number(place.Via), o.system}
+}
+
+// vias numbers the strategies that places name, from 1. They are few, and stay.
+type vias struct {
+	mu    sync.Mutex // held to add one
+	known atomic.Pointer[[]Strategy]
+}
+
+func (v *vias) number(s Strategy) uint32 {
+	if s == nil {
+		return 0
+	}
+	if n := v.find(s); n > 0 {
+		return n
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if n := v.find(s); n > 0 { // added meanwhile
+		return n
+	}
+	var grown []Strategy
+	if known := v.known.Load(); known != nil {
+		grown = slices.Clone(*known)
+	}
+	grown = append(grown, s)
+	v.known.Store(&grown)
+	return uint32(len(grown)) //nolint:gosec // a few
+}
+
+// find returns the number of s, or 0.
+func (v *vias) find(s Strategy) uint32 {
+	known := v.known.Load()
+	if known == nil {
+		return 0
+	}
+	for i, k := range *known {
+		if k == s {
+			return uint32(i + 1) //nolint:gosec // a few
+		}
+	}
+	return 0
+}
 
 // physical is a connection to a database. Whoever holds it owns all fields but
 // those under the pool's lock; an idle one belongs to the pool.
 type physical struct {
 	conn    driver.Conn
 	key     placeKey
+	via     Strategy // of the place; nil is the pool's
 	owner   owner
 	opened  time.Time
 	stmts   statements
@@ -61,8 +107,8 @@ type physical struct {
 	mine     link
 }
 
-func newPhysical(conn driver.Conn, key placeKey, now time.Time) *physical {
-	p := &physical{conn: conn, key: key, opened: now}
+func newPhysical(conn driver.Conn, key placeKey, via Strategy, now time.Time) *physical {
+	p := &physical{conn: conn, key: key, via: via, opened: now}
 	p.everyone.physical, p.sameKey.physical, p.mine.physical = p, p, p
 	return p
 }

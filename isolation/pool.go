@@ -19,6 +19,7 @@ import (
 type Pool struct {
 	config
 	strategy Strategy
+	vias     vias
 	check    func(query string, inTx bool) error
 	unfollow func()        // ends what OnMove began
 	forgets  atomic.Uint64 // calls of Forget; grows under mu

@@ -38,8 +38,9 @@ type Place struct {
 	// Via confines the connections opened there, checks their statements
 	// ([StatementChecker]) and recycles them ([Recycler]), where the strategy that
 	// returned the place only chose between others, as package route does. Places
-	// with the same Key and another Via share nothing. It is comparable, as a pointer
-	// is. Nil is the strategy that returned the place.
+	// with the same Key and another Via share nothing. There are few, each the same at
+	// every call, and comparable, as a pointer is. Nil is the strategy that returned
+	// the place.
 	Via Strategy
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/tenancy-go/tenancy/examples/saas/web"
 	"github.com/tenancy-go/tenancy/internal/pgtest"
+	"github.com/tenancy-go/tenancy/isolation/database/sqlitefile"
 	"github.com/tenancy-go/tenancy/isolation/isolationtest/leaktest"
 	"github.com/tenancy-go/tenancy/tenant"
 )
@@ -67,6 +68,12 @@ func leakKit(t *testing.T, cfg Config, at, also func(slug string) leaktest.Addre
 	app, err := Open(t.Context(), cfg, slog.New(web.TenantHandler{Handler: logs.Handler(nil)}))
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, app.Close()) })
+	return leakKitOf(t, app, logs, at, also)
+}
+
+// leakKitOf returns what the kit must know about a program that is open.
+func leakKitOf(t *testing.T, app *App, logs *leaktest.Logs, at, also func(slug string) leaktest.Address) leaktest.Application {
+	t.Helper()
 	var tenants []leaktest.Tenant
 	for _, slug := range []string{"acme", "globex"} {
 		record, err := app.Store.Find(t.Context(), tenant.BySlug(slug))
@@ -74,7 +81,7 @@ func leakKit(t *testing.T, cfg Config, at, also func(slug string) leaktest.Addre
 		tenants = append(tenants, leaktest.Tenant{Tenant: record, Address: at(slug), Also: []leaktest.Address{also(slug)}})
 	}
 	return leaktest.Application{
-		Handler: app.Handler, DB: app.DB, Logs: logs, Tenants: tenants, Scenarios: roomScenarios(), Routes: roomRoutes,
+		Handler: app.Handler, DB: app.DB, Logs: logs, Tenants: tenants, Scenarios: roomScenarios(), Routes: roomRoutes, Rounds: 3,
 	}
 }
 
@@ -98,4 +105,37 @@ func TestNoLeaksOnPostgres(t *testing.T) {
 	t.Parallel()
 	cfg := Config{Domain: "localhost", Database: pgtest.Open(t).URL(), Isolation: "row", Role: pgtest.Name(t, "app")}
 	leaktest.TestApplication(t, leakKit(t, cfg, bySubdomain, byPath))
+}
+
+// TestLeakKitCatchesALeak runs the kit on a program whose tenants share a file.
+func TestLeakKitCatchesALeak(t *testing.T) {
+	t.Parallel()
+	cfg := Config{Domain: "localhost", Dir: t.TempDir()}
+	b, err := openSQLite(t.Context(), cfg)
+	require.NoError(t, err)
+	strategy, ok := b.strategy.(*sqlitefile.Strategy)
+	require.True(t, ok)
+	b.strategy = leaky{strategy}
+	logs := leaktest.NewLogs()
+	app, err := openOn(t.Context(), cfg, b, slog.New(logs.Handler(nil)))
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, app.Close()) })
+
+	kit := leakKitOf(t, app, logs, bySubdomain, byPath)
+	kit.Scenarios, kit.Routes, kit.Workers, kit.Rounds = kit.Scenarios[1:2], nil, 1, 1
+	report, err := leaktest.FindLeaks(t.Context(), kit)
+	require.NoError(t, err)
+	require.ErrorIs(t, report.Err(), leaktest.ErrLeak)
+	seen := make(map[string]bool)
+	for _, f := range report.Findings {
+		seen[string(f.Kind)+" "+f.Step+": "+f.Where] = true
+	}
+	for _, want := range []string{
+		"LEAK GET /documents: body of the answer",
+		"LEAK GET /documents/{{document}}: body of the answer",
+		`WRITE POST /documents/{{document}}/delete: table "documents"`,
+		"ORACLE GET /documents/{{document}}: answer to document",
+	} {
+		assert.True(t, seen[want], "%s in %v", want, seen)
+	}
 }

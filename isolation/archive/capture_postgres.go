@@ -89,15 +89,13 @@ func (c *pgCapture) refuseFunction() string {
 }
 
 // watch puts a table's triggers in place. It waits for transactions that write to the
-// table, so none of their rows is missed.
+// table, so none of their rows is missed, and not for those that only read.
 func (c *pgCapture) watch(ctx context.Context, conn *sql.Conn, t *table) error {
-	statements := []string{c.recordFunction(t)}
-	statements = append(statements, c.unwatch(t)...)
 	trigger := func(suffix, when, event, condition, level, function string) string {
 		if condition != "" {
 			condition = " WHEN (" + condition + ")"
 		}
-		return "CREATE TRIGGER " + quote(c.base+suffix) + " " + when + " " + event + " ON " + t.ref + " FOR EACH " + level + condition +
+		return "CREATE OR REPLACE TRIGGER " + quote(c.base+suffix) + " " + when + " " + event + " ON " + t.ref + " FOR EACH " + level + condition +
 			" EXECUTE FUNCTION " + function + "()"
 	}
 	old, fresh := "", ""
@@ -108,12 +106,11 @@ func (c *pgCapture) watch(ctx context.Context, conn *sql.Conn, t *table) error {
 	if c.shared {
 		either = old + " OR " + fresh
 	}
-	statements = append(statements,
+	return patiently(ctx, conn, c.recordFunction(t),
 		trigger("_insert", "AFTER", "INSERT", fresh, "ROW", c.function(t)),
 		trigger("_update", "AFTER", "UPDATE", either, "ROW", c.function(t)),
 		trigger("_delete", "AFTER", "DELETE", old, "ROW", c.function(t)),
 		trigger("_truncate", "BEFORE", "TRUNCATE", "", "STATEMENT", c.name("_refuse")))
-	return patiently(ctx, conn, statements...)
 }
 
 func (c *pgCapture) unwatch(t *table) []string {
@@ -240,7 +237,6 @@ func (c *pgCapture) bar(ctx context.Context, conn *sql.Conn, t *table, add bool)
 	if err != nil {
 		return nil, err
 	}
-	was := len(ids)
 	if ids[string(c.id)] == add {
 		return nil, nil
 	}
@@ -248,18 +244,15 @@ func (c *pgCapture) bar(ctx context.Context, conn *sql.Conn, t *table, add bool)
 	if add {
 		ids[string(c.id)] = true
 	}
-	if was > 0 {
-		statements = append(statements, "DROP TRIGGER "+quote(barred)+" ON "+t.ref)
-	}
 	if len(ids) == 0 {
-		return statements, nil
+		return []string{"DROP TRIGGER " + quote(barred) + " ON " + t.ref}, nil
 	}
 	var list, quoted []string
 	for id := range ids {
 		list, quoted = append(list, id), append(quoted, literal(id))
 	}
 	return append(statements,
-		"CREATE TRIGGER "+quote(barred)+" BEFORE INSERT OR UPDATE ON "+t.ref+" FOR EACH ROW WHEN (NEW."+t.owner+" IN ("+strings.Join(quoted, ", ")+
+		"CREATE OR REPLACE TRIGGER "+quote(barred)+" BEFORE INSERT OR UPDATE ON "+t.ref+" FOR EACH ROW WHEN (NEW."+t.owner+" IN ("+strings.Join(quoted, ", ")+
 			")) EXECUTE FUNCTION "+refuse+"()",
 		"COMMENT ON TRIGGER "+quote(barred)+" ON "+t.ref+" IS "+literal(strings.Join(list, " "))), nil
 }

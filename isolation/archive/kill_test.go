@@ -214,9 +214,9 @@ func (k *killing) recover(t *testing.T, who tenant.Tenant, from, to string, undo
 			require.ErrorIs(t, err, archive.ErrFlipped)
 		}
 	}
-	record, err := mover.Resume(t.Context(), who)
+	_, err := mover.Resume(t.Context(), who)
 	require.NoError(t, err)
-	record, err = mover.Finish(t.Context(), who)
+	record, err := mover.Finish(t.Context(), who)
 	require.NoError(t, err)
 	require.True(t, record.Finished(), "%v", record)
 	at, err := k.placements.Placed(t.Context(), who.ID)
@@ -249,13 +249,15 @@ func TestKilledAtEveryStep(t *testing.T) {
 		for _, when := range []string{"before", "after"} {
 			way, undo := ways[n%len(ways)], n%2 == 0
 			n++
-			who := tenant.Tenant{ID: tenant.ID(fmt.Sprintf("%s-%d", step, n))}
-			k.settle(t, way[0], who)
-			traffic := k.traffic(who, 2)
-			k.run(t, who, way[1], step, when, 0, 0)
-			k.recover(t, who, way[0], way[1], undo)
-			traffic.some(t, 3)
-			traffic.end(t)
+			t.Run(when+" "+string(step), func(t *testing.T) {
+				who := tenant.Tenant{ID: tenant.ID(fmt.Sprintf("%s-%s", when, step))}
+				k.settle(t, way[0], who)
+				traffic := k.traffic(who, 2)
+				k.run(t, who, way[1], step, when, 0, 0)
+				k.recover(t, who, way[0], way[1], undo)
+				traffic.some(t, 3)
+				traffic.end(t)
+			})
 		}
 	}
 	assert.Equal(t, neighbour, k.places["row"].hashes(t, globex), "another tenant's rows")

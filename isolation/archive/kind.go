@@ -84,7 +84,7 @@ var sqliteKinds = []struct {
 	{"BLOB", Bytes},
 	{"REAL", Float},
 	{"FLOA", Float},
-	{"DOUB", Float},
+	{"DOUB", Float}, //nolint:misspell // as SQLite looks for DOUBLE
 }
 
 // sqliteKind returns the kind of a type as a table of SQLite declares it.

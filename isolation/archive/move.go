@@ -181,6 +181,9 @@ func (m *Mover) hold(ctx context.Context, t tenant.Tenant, r Record, work func(*
 	}
 	cancel(nil)
 	<-beat
+	if mv.snapshot().Finished() {
+		return mv.snapshot(), err
+	}
 	release, done := context.WithTimeout(context.WithoutCancel(ctx), m.lease)
 	defer done()
 	if free := mv.save(release, func(r *Record) { r.Holder, r.Until = "", time.Time{} }); err == nil {

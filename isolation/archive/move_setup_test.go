@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -46,7 +47,7 @@ func (p placements) Flip(ctx context.Context, id tenant.ID, from, to string) err
 		return err
 	}
 	if n, err := result.RowsAffected(); err != nil || n != 1 {
-		return fmt.Errorf("%w: tenant %s is not in %s (%v)", archive.ErrConflict, id, from, err)
+		return errors.Join(fmt.Errorf("%w: tenant %s is not in %s", archive.ErrConflict, id, from), err)
 	}
 	return nil
 }

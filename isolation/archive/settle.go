@@ -212,6 +212,9 @@ func (m *moving) write(ctx context.Context, change func(*Record)) (before, after
 	defer m.mu.Unlock()
 	before, after = m.record, m.record
 	change(&after)
+	if after.Finished() { // from now on another move may begin
+		after.Holder, after.Until = "", time.Time{}
+	}
 	if after.Holder != "" {
 		after.Until = m.now().Add(m.lease).UTC()
 	}

@@ -39,7 +39,6 @@ type column struct {
 	kind Kind
 	typ  string // what PostgreSQL casts to
 	null bool
-	has  int // the index in the archive's row, while restoring
 }
 
 // reference is a foreign key.

@@ -32,8 +32,6 @@ type value struct {
 	data []byte
 }
 
-func (v value) clone() value { return value{v.tag, bytes.Clone(v.data)} }
-
 // appendValue appends v to dst, as rows in archives have it.
 func appendValue(dst []byte, v value) []byte {
 	dst = append(dst, byte(v.tag))
@@ -141,6 +139,7 @@ func sqliteText(k Kind, s string) value {
 		if strings.HasSuffix(s, utc) { // would come back in the other spelling
 			return value{tagText, []byte(s)}
 		}
+	default: // is text as it stands
 	}
 	return value{tagValue, []byte(s)}
 }
@@ -158,6 +157,7 @@ func toSQLite(k Kind, v value) (any, error) {
 		return strconv.ParseFloat(string(v.data), 64)
 	case tagBlob:
 		return bytes.Clone(v.data), nil
+	default: // the kind tells
 	}
 	switch k {
 	case Bool:
@@ -172,6 +172,7 @@ func toSQLite(k Kind, v value) (any, error) {
 		if bare, ok := bytes.CutSuffix(v.data, []byte(utc)); ok {
 			return string(bare) + sqliteUTC, nil
 		}
+	default: // is text as it stands
 	}
 	return string(v.data), nil
 }
@@ -234,6 +235,7 @@ func reinterpret(from, to Kind, s string) (string, error) {
 		return strings.TrimSuffix(strings.TrimSuffix(s, sqliteUTC), utc), nil
 	case Date:
 		return day(s), nil
+	default: // is text as it stands
 	}
 	return s, nil
 }

@@ -140,7 +140,9 @@ func TestArtefactsDoNotMix(t *testing.T) {
 	sealed := seal(t, k, "acme", ssn, string(text(200)))
 	stream := write(t, k, "acme", archives, "a.tar", text(200))
 	tok := token(t, index(t, k, "patients", "ssn", envelope.Bits(256)), "acme", "text")
-	for _, c := range [][]byte{stream, []byte(tok), bytes.Repeat([]byte(tok), 4)} {
+	versionless := bytes.Clone(sealed)
+	clear(versionless[1:5])
+	for _, c := range [][]byte{stream, []byte(tok), bytes.Repeat([]byte(tok), 4), versionless} {
 		_, err := k.Open(as(t, "acme"), ssn, c)
 		require.ErrorIs(t, err, envelope.ErrOpen)
 		_, err = envelope.Sealed(c).Value()

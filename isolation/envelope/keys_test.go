@@ -252,6 +252,28 @@ func TestProcessesAgreeOnAKey(t *testing.T) {
 	assert.Len(t, records, 1)
 }
 
+// late is a store in which another process is always a moment earlier.
+type late struct {
+	*envelope.MemoryStore
+	first *envelope.Keys
+}
+
+func (s late) Create(ctx context.Context, r envelope.Record) error {
+	acme := tenant.NewContext(ctx, tenant.Tenant{ID: r.Tenant})
+	if err := s.first.Ensure(acme, r.Purpose); err != nil {
+		return err
+	}
+	return s.MemoryStore.Create(ctx, r)
+}
+
+func TestTheLoserTakesTheWinnersKey(t *testing.T) {
+	t.Parallel()
+	s := envelope.NewMemoryStore()
+	first := newKeys(t, keyring(t, "a"), s)
+	sealed := seal(t, newKeys(t, keyring(t, "a"), late{s, first}), "acme", ssn, "secret")
+	requireOpens(t, first, "acme", ssn, sealed, "secret")
+}
+
 // While the provider is down, cached keys go on for their time. Then nothing opens, and
 // nothing is sealed; certainly nothing is written in the clear.
 func TestProviderDown(t *testing.T) {

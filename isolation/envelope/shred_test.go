@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tenancy-go/tenancy/isolation/envelope"
+	"github.com/tenancy-go/tenancy/tenant"
 	"github.com/tenancy-go/tenancy/tenant/tenanttest"
 )
 
@@ -242,6 +243,76 @@ func TestShredWhileKeysAreRead(t *testing.T) {
 	require.NoError(t, err)
 	close(p.hold)
 	require.ErrorIs(t, <-done, envelope.ErrShredded)
+	_, err = k.Open(as(t, "acme"), ssn, sealed)
+	require.ErrorIs(t, err, envelope.ErrShredded)
+}
+
+// slow is a store whose answers are on their way for as long as a test likes.
+type slow struct {
+	*envelope.MemoryStore
+	hold    chan struct{}
+	entered chan struct{}
+}
+
+func (s slow) Load(ctx context.Context, id tenant.ID, p envelope.Purpose) ([]envelope.Record, error) {
+	records, err := s.MemoryStore.Load(ctx, id, p)
+	select {
+	case s.entered <- struct{}{}:
+		<-s.hold
+	default:
+	}
+	return records, err
+}
+
+// An answer of the store from before the shredding is not relied upon after it.
+func TestShredWhileTheStoreAnswers(t *testing.T) {
+	t.Parallel()
+	memory := envelope.NewMemoryStore()
+	sealed := seal(t, newKeys(t, keyring(t, "a"), memory), "acme", ssn, "secret")
+	s := slow{memory, make(chan struct{}), make(chan struct{}, 1)}
+	k := newKeys(t, keyring(t, "a"), s)
+	done := make(chan error)
+	go func() {
+		_, err := k.Open(as(t, "acme"), ssn, sealed)
+		done <- err
+	}()
+	<-s.entered
+	_, err := k.Shred(system(t), "acme")
+	require.NoError(t, err)
+	close(s.hold)
+	require.ErrorIs(t, <-done, envelope.ErrShredded)
+	_, err = k.Open(as(t, "acme"), ssn, sealed)
+	require.ErrorIs(t, err, envelope.ErrShredded)
+}
+
+// A tenant that another process has entered into the journal gets no key any more, even
+// here, where it is known to have none yet, and the store has not heard of it.
+func TestJournalIsAskedBeforeAKeyIsMade(t *testing.T) {
+	t.Parallel()
+	s, journal := envelope.NewMemoryStore(), envelope.NewMemoryStore()
+	k := newKeys(t, keyring(t, "a"), s, envelope.WithJournal(journal))
+	current, err := k.Current(as(t, "acme"), envelope.Fields)
+	require.NoError(t, err)
+	require.Zero(t, current)
+	require.NoError(t, journal.Shred(t.Context(), bury("acme")))
+	_, err = k.Seal(as(t, "acme"), ssn, nil)
+	require.ErrorIs(t, err, envelope.ErrShredded)
+	records, err := s.List(t.Context(), envelope.Position{}, 10)
+	require.NoError(t, err)
+	assert.Empty(t, records)
+}
+
+// Reapply takes effect in its own process at once.
+func TestReapplyForgets(t *testing.T) {
+	t.Parallel()
+	s, journal := envelope.NewMemoryStore(), envelope.NewMemoryStore()
+	k := newKeys(t, keyring(t, "a"), s, envelope.WithJournal(journal))
+	sealed := seal(t, k, "acme", ssn, "secret")
+	require.NoError(t, journal.Shred(t.Context(), bury("acme")))
+	requireOpens(t, k, "acme", ssn, sealed, "secret")
+	n, err := k.Reapply(system(t))
+	require.NoError(t, err)
+	assert.Equal(t, 1, n)
 	_, err = k.Open(as(t, "acme"), ssn, sealed)
 	require.ErrorIs(t, err, envelope.ErrShredded)
 }

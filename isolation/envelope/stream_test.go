@@ -246,6 +246,35 @@ func TestErrorsOfTheDestinationComeBack(t *testing.T) {
 	require.ErrorIs(t, w.Close(), errFull, "it is not closed as if it were whole")
 }
 
+// once fails one write, as a network may.
+type once struct {
+	bytes.Buffer
+	at int // number of the write that fails
+}
+
+func (o *once) Write(p []byte) (int, error) {
+	if o.at--; o.at == 0 {
+		return 0, errFull
+	}
+	return o.Buffer.Write(p)
+}
+
+// After a failure nothing is written that would make a whole of what is not.
+func TestAFailedStreamStaysOpenEnded(t *testing.T) {
+	t.Parallel()
+	k := fresh(t)
+	dst := &once{at: 3}
+	w, err := k.Writer(as(t, "acme"), dst, archives, "a.tar")
+	require.NoError(t, err)
+	_, err = w.Write(text(3 * chunk))
+	require.ErrorIs(t, err, errFull)
+	_, err = w.Write(text(10))
+	require.ErrorIs(t, err, errFull)
+	require.ErrorIs(t, w.Close(), errFull)
+	_, err = tryRead(t, k, "acme", archives, "a.tar", dst.Bytes())
+	require.ErrorIs(t, err, envelope.ErrOpen)
+}
+
 func TestErrorsOfTheSourceComeBack(t *testing.T) {
 	t.Parallel()
 	k := fresh(t)

@@ -49,7 +49,7 @@ func (m *Memory) Put(ctx context.Context, name string, content io.Reader, opts .
 	}
 	o := Apply(opts)
 	var text []byte
-	reserved, err := m.fill(ctx, id, content, o.Size, make([]byte, min(chunk, m.maxSize+1)), func(p []byte) error {
+	reserved, err := m.fill(ctx, id, content, o.Size, make([]byte, min(chunk, m.maxSize)+1), func(p []byte) error {
 		text = append(text, p...)
 		return nil
 	})

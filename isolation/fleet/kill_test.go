@@ -58,7 +58,7 @@ func slowSteps(n int, work string) fstest.MapFS {
 
 const (
 	workPostgres = "SELECT pg_sleep(0.01);\n"
-	workSQLite   = "CREATE TABLE work AS WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000) SELECT i FROM n;\nDROP TABLE work;\n"
+	workSQLite   = "CREATE TABLE work AS WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 300) SELECT i FROM n;\nDROP TABLE work;\n"
 )
 
 // open returns what the order names. The caller ends the process, or the test.
@@ -152,12 +152,12 @@ func TestKilledRunnersAreResumed(t *testing.T) {
 		t.Parallel()
 		w := newWorld(t)
 		app := loginURL(t, w)
-		killed(t, order{Homes: w.URL(), App: app, Control: w.controlURL, Tenants: 6, Versions: steps})
+		killed(t, order{Homes: w.URL(), App: app, Control: w.controlURL, Tenants: 4, Versions: steps})
 	})
 	t.Run("files", func(t *testing.T) {
 		t.Parallel()
 		dir := t.TempDir()
-		killed(t, order{Homes: filepath.Join(dir, "homes"), Control: filepath.Join(dir, "control.db"), Tenants: 6, Versions: steps})
+		killed(t, order{Homes: filepath.Join(dir, "homes"), Control: filepath.Join(dir, "control.db"), Tenants: 4, Versions: steps})
 	})
 }
 

@@ -5,9 +5,11 @@ import (
 	"database/sql"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/tenancy-go/tenancy/isolation"
 	"github.com/tenancy-go/tenancy/isolation/fleet"
@@ -139,4 +141,20 @@ func TestARunnerThatLostItsLockStops(t *testing.T) {
 	report, err = w.fleet(t, s, own(2)).Run(t.Context(), fleet.These(ts...))
 	require.NoError(t, err)
 	assert.Equal(t, 2, report.Migrated)
+}
+
+// TestManyBringOneHome lets several processes' worth of fleets at one tenant.
+func TestManyBringOneHome(t *testing.T) {
+	t.Parallel()
+	four(t, func(t *testing.T, w *world, s strategy) {
+		one := tenants(1)[0]
+		provision(t, s, one)
+		var group errgroup.Group
+		for range 5 {
+			f := w.fleet(t, s, files(3), fleet.Retries(100, time.Millisecond, 10*time.Millisecond))
+			group.Go(func() error { return f.Bring(t.Context(), one) })
+		}
+		require.NoError(t, group.Wait())
+		assert.Equal(t, []string{"00001", "00002", "00003"}, logOf(t, s, one))
+	})
 }

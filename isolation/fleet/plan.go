@@ -46,7 +46,10 @@ func (f *Fleet) Plan(ctx context.Context, tenants Tenants) iter.Seq2[Step, error
 // foresee looks into a home.
 func (f *Fleet) foresee(ctx context.Context, j job) Step {
 	s := Step{Tenant: j.tenant.ID, Home: j.key}
-	s.Problem = f.strategy.Administer(ctx, j.tenant, func(ctx context.Context, conn *sql.Conn, home isolation.Home) error {
+	s.Problem = f.administer(ctx, j.tenant, func(ctx context.Context, conn *sql.Conn, home isolation.Home, inside func() error) error {
+		if err := inside(); err != nil {
+			return err
+		}
 		v := &visit{}
 		if err := f.identify(ctx, j.tenant, home, v); err != nil {
 			return err

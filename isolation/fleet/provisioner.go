@@ -10,6 +10,8 @@ import (
 
 // Bring brings one tenant's home to the target and notes it in the ledger, whatever
 // the ledger says of it. It waits for no other runner: the lock of the home is enough.
+// (A SQLite file has none but its transactions. Two processes that are at the same
+// NO TRANSACTION file of one tenant at the same time may both run a statement.)
 func (f *Fleet) Bring(ctx context.Context, t tenant.Tenant) error {
 	r := &run{Fleet: f}
 	v := &visit{}

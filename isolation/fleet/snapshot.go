@@ -50,7 +50,10 @@ func (s Snapshot) Fingerprint() string {
 // Snapshot reads the schema of t's home.
 func (f *Fleet) Snapshot(ctx context.Context, t tenant.Tenant) (Snapshot, error) {
 	var s Snapshot
-	err := f.strategy.Administer(ctx, t, func(ctx context.Context, conn *sql.Conn, home isolation.Home) (err error) {
+	err := f.administer(ctx, t, func(ctx context.Context, conn *sql.Conn, home isolation.Home, inside func() error) (err error) {
+		if err := inside(); err != nil {
+			return err
+		}
 		if s.Kind, err = kindOf(home); err != nil {
 			return err
 		}

@@ -41,12 +41,44 @@ func (f *Fleet) bring(ctx context.Context, t tenant.Tenant, v *visit) error {
 
 // visit does what can be done on one connection.
 func (f *Fleet) visit(ctx context.Context, t tenant.Tenant, v *visit) error {
+	return f.administer(ctx, t, func(ctx context.Context, conn *sql.Conn, home isolation.Home, inside func() error) error {
+		first := v.home.Key == ""
+		if err := f.identify(ctx, t, home, v); err != nil {
+			return err
+		}
+		s := newSession(conn, home, f.config)
+		return s.locked(ctx, func() error {
+			if err := inside(); err != nil {
+				return err
+			}
+			partial, err := f.ledger.begin(ctx, v)
+			if err != nil {
+				return err
+			}
+			applied, err := s.applied(ctx)
+			if err != nil {
+				return err
+			}
+			v.measure(applied)
+			if first {
+				v.from = v.version
+			}
+			return f.apply(ctx, t, s, v, applied, partial)
+		})
+	})
+}
+
+// administer calls work in t's home, and work calls inside once the home is its own.
+// It waits no longer than HomeWait until then.
+func (f *Fleet) administer(ctx context.Context, t tenant.Tenant,
+	work func(ctx context.Context, conn *sql.Conn, home isolation.Home, inside func() error) error,
+) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	door := time.AfterFunc(f.homeWait, func() { cancel(ErrBusy) })
 	defer door.Stop()
 	err := f.strategy.Administer(ctx, t, func(ctx context.Context, conn *sql.Conn, home isolation.Home) error {
-		return f.enter(ctx, t, conn, home, v, func() error {
+		return work(ctx, conn, home, func() error {
 			if !door.Stop() {
 				return ErrBusy
 			}
@@ -57,34 +89,6 @@ func (f *Fleet) visit(ctx context.Context, t tenant.Tenant, v *visit) error {
 		return fmt.Errorf("%w for %s (see HomeWait): %w", ErrBusy, f.homeWait, err)
 	}
 	return err
-}
-
-// enter migrates the home that conn leads to. It calls inside once the home is its
-// own.
-func (f *Fleet) enter(ctx context.Context, t tenant.Tenant, conn *sql.Conn, home isolation.Home, v *visit, inside func() error) error {
-	first := v.home.Key == ""
-	if err := f.identify(ctx, t, home, v); err != nil {
-		return err
-	}
-	partial, err := f.ledger.begin(ctx, v)
-	if err != nil {
-		return err
-	}
-	s := newSession(conn, home, f.config)
-	return s.locked(ctx, func() error {
-		if err := inside(); err != nil {
-			return err
-		}
-		applied, err := s.applied(ctx)
-		if err != nil {
-			return err
-		}
-		v.measure(applied)
-		if first {
-			v.from = v.version
-		}
-		return f.apply(ctx, t, s, v, applied, partial)
-	})
 }
 
 // identify fills in what v's home is.

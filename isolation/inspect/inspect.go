@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 )
 
 // DB is a *sql.DB, a *sqlx.DB or a *sql.Conn.
@@ -42,7 +41,7 @@ func (c *config) run(ctx context.Context, tx *sql.Tx, target Target) (*Report, e
 }
 
 func (c *config) report(ctx context.Context, tx *sql.Tx, target Target) (*Report, error) {
-	s, err := look(ctx, tx, target.roles)
+	s, err := look(ctx, tx, target.roles, c.column)
 	if err != nil {
 		return nil, err
 	}
@@ -69,6 +68,7 @@ type session struct {
 	database string
 	server   string // as people write versions
 	version  int    // such as 150018
+	column   string // the tenant column, quoted if need be
 	policies []condition
 }
 
@@ -79,7 +79,7 @@ type condition struct {
 	using, check string
 }
 
-const sessionQuery = `SELECT current_database(), current_setting('server_version'), current_setting('server_version_num')::int,
+const sessionQuery = `SELECT current_database(), current_setting('server_version'), current_setting('server_version_num')::int, quote_ident($2::text),
 	(SELECT coalesce(string_agg(x, ', '), '') FROM jsonb_array_elements_text($1::text::jsonb) x WHERE x NOT IN (SELECT rolname::text FROM pg_roles))`
 
 // Without anything but the catalog in the search_path, expressions and names
@@ -91,7 +91,7 @@ const (
 	withoutJIT   = `SET LOCAL jit = off`
 )
 
-func look(ctx context.Context, tx *sql.Tx, roles []string) (session, error) {
+func look(ctx context.Context, tx *sql.Tx, roles []string, column string) (session, error) {
 	for _, setting := range []string{enterCatalog, withoutJIT} {
 		if _, err := tx.ExecContext(ctx, setting); err != nil {
 			return session{}, err
@@ -99,15 +99,21 @@ func look(ctx context.Context, tx *sql.Tx, roles []string) (session, error) {
 	}
 	var s session
 	var missing string
-	err := tx.QueryRowContext(ctx, sessionQuery, toJSON(roles)).Scan(&s.database, &s.server, &s.version, &missing)
-	if err == nil && missing != "" {
-		err = fmt.Errorf("there is no role %s on this server", missing)
+	err := tx.QueryRowContext(ctx, sessionQuery, toJSON(roles), column).Scan(&s.database, &s.server, &s.version, &s.column, &missing)
+	switch {
+	case err != nil:
+		return s, err
+	case missing != "":
+		return s, fmt.Errorf("there is no role %s on this server", missing)
+	case s.version < oldest:
+		return s, fmt.Errorf("PostgreSQL %s gets no fixes any more, and lacks what the lints ask for: want 14 or later", s.server)
 	}
-	if err == nil {
-		s.policies, err = policies(ctx, tx)
-	}
+	s.policies, err = policies(ctx, tx)
 	return s, err
 }
+
+// oldest is the server_version_num from which on Run works.
+const oldest = 140000
 
 const policiesQuery = `SELECT oid::int8, polcmd::text, coalesce(pg_get_expr(polqual, polrelid), ''),
 	coalesce(pg_get_expr(polwithcheck, polrelid), pg_get_expr(polqual, polrelid), '') FROM pg_policy`
@@ -163,14 +169,13 @@ func (c *config) argument(target Target, s session) string {
 		Check  binding `json:"check"`
 	}
 	readings := make([]reading, len(s.policies))
-	column := quoteIdent(c.column)
 	for i, p := range s.policies {
 		r := reading{Policy: p.policy, Using: bound, Check: bound} // as it is for commands that have no such condition
 		if p.command != "a" {
-			r.Using = bind(p.using, column)
+			r.Using = bind(p.using, s.column)
 		}
 		if p.command != "r" && p.command != "d" {
-			r.Check = bind(p.check, column)
+			r.Check = bind(p.check, s.column)
 		}
 		readings[i] = r
 	}
@@ -188,18 +193,6 @@ func (c *config) argument(target Target, s session) string {
 func toJSON(v any) string {
 	text, _ := json.Marshal(v) // strings, numbers, slices and maps of them
 	return string(text)
-}
-
-// quoteIdent quotes a name as PostgreSQL's quote_ident does, but for reserved
-// words, which no tenant column is named like.
-func quoteIdent(name string) string {
-	plain := name != "" && !(name[0] >= '0' && name[0] <= '9') && !strings.ContainsFunc(name, func(r rune) bool {
-		return r != '_' && (r < '0' || r > '9') && (r < 'a' || r > 'z')
-	})
-	if plain {
-		return name
-	}
-	return `"` + strings.ReplaceAll(name, `"`, `""`) + `"`
 }
 
 // ask runs the lints.

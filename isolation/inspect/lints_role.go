@@ -145,7 +145,7 @@ WHERE NOT app.rolsuper AND NOT EXISTS (
 
 // notSaidElsewhere leaves out what other lints name.
 const notSaidElsewhere = `
-  AND NOT (d.classid = 'pg_class'::regclass AND d.objid IN (SELECT oid FROM ten))
+  AND NOT (d.classid = 'pg_class'::regclass AND d.objid IN (SELECT oid FROM ten UNION ALL SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = 'tenancy'))
   AND NOT (d.classid = 'pg_namespace'::regclass AND d.objid IN (SELECT oid FROM pg_namespace WHERE nspname = 'tenancy' UNION ALL SELECT nsp FROM ten))
   AND NOT (d.classid = 'pg_proc'::regclass AND d.objid IN (SELECT f.oid FROM pg_proc f JOIN pg_namespace n ON n.oid = f.pronamespace WHERE n.nspname = 'tenancy'))`
 

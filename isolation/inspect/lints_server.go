@@ -123,9 +123,8 @@ FROM cfg JOIN (VALUES
   ('CVE-2023-39418 (MERGE past policies)', ARRAY[150004]),
   ('CVE-2024-10976 (policies in cached plans)', ARRAY[140014, 150009, 160005, 170001]),
   ('CVE-2024-10978 (SET ROLE)', ARRAY[140014, 150009, 160005, 170001]),
-  ('CVE-2025-8713 (statistics)', ARRAY[140019, 150014, 160010, 170006]),
-  ('everything since the end of its life', ARRAY[139999])
-) AS c(id, fixed) ON EXISTS (SELECT FROM unnest(c.fixed) f WHERE cfg.version < f AND (f / 10000 = cfg.version / 10000 OR f % 10000 = 9999)) GROUP BY cfg.version`,
+  ('CVE-2025-8713 (statistics)', ARRAY[140019, 150014, 160010, 170006])
+) AS c(id, fixed) ON EXISTS (SELECT FROM unnest(c.fixed) f WHERE cfg.version < f AND f / 10000 = cfg.version / 10000) GROUP BY cfg.version`,
 		},
 	}
 }

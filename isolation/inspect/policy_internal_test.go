@@ -52,25 +52,18 @@ func TestBind(t *testing.T) {
 	assert.Equal(t, failsOpen, bind(`("Tenant" = COALESCE(f(), "Tenant"))`, `"Tenant"`))
 }
 
-func TestQuoteIdent(t *testing.T) {
-	t.Parallel()
-	for name, want := range map[string]string{"tenant_id": "tenant_id", "Tenant": `"Tenant"`, "1st": `"1st"`, `a"b`: `"a""b"`, "": `""`} {
-		assert.Equal(t, want, quoteIdent(name))
-	}
-}
-
 // FuzzBind wants what must always hold: an operand more in a conjunction never
 // opens it, and an exception always does.
 func FuzzBind(f *testing.F) {
-	for _, seed := range []string{"true", "(a = 1)", "((a = 'x'::text) AND (b IS NULL))", "((tenant_id = f()) OR (a = 1))", "'", "((", "a)) OR ((b", `"x`, "tenant_id"} {
+	for _, seed := range []string{"true", "(a = 1)", "((a = 'x'::text) AND (b IS NULL))", "((tenant_id = f()) OR (a = 1))", "'", "((", "a)) OR ((b", `"x`, "tenant_id", "tenant_id = 0("} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, condition string) {
 		got := bind(condition, "tenant_id")
-		assert.Equal(t, got, bind("("+condition+")", "tenant_id"))
 		if closing("("+condition+")") != len(condition)+1 {
 			return // no expression that PostgreSQL would write
 		}
+		assert.Equal(t, got, bind("("+condition+")", "tenant_id"))
 		assert.Equal(t, bound, bind("((tenant_id = f()) AND ("+condition+"))", "tenant_id"))
 		if got == unbound {
 			assert.Equal(t, failsOpen, bind("((tenant_id = f()) OR ("+condition+"))", "tenant_id"))

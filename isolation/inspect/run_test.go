@@ -94,20 +94,23 @@ func TestColumnsOfOtherNamesAndTypes(t *testing.T) {
 	t.Parallel()
 	f := open(t, pgtest.Open(t))
 	f.exec(t, `REVOKE TEMPORARY ON DATABASE $db FROM PUBLIC; ALTER ROLE $app IN DATABASE $db SET search_path = public, pg_temp;
-		CREATE TABLE "Docs" ("Org" bigint NOT NULL DEFAULT current_setting('app.org')::bigint, id int, PRIMARY KEY ("Org", id));
+		CREATE TABLE "Docs" ("group" bigint NOT NULL DEFAULT current_setting('app.org')::bigint, id int, PRIMARY KEY ("group", id));
 		ALTER TABLE "Docs" ENABLE ROW LEVEL SECURITY; ALTER TABLE "Docs" FORCE ROW LEVEL SECURITY;
-		CREATE POLICY allow ON "Docs" USING ("Org" = (SELECT current_setting('app.org')::bigint));
-		CREATE POLICY fence ON "Docs" AS RESTRICTIVE USING ("Org" = (SELECT current_setting('app.org')::bigint));
+		CREATE POLICY allow ON "Docs" USING ("group" = (SELECT current_setting('app.org')::bigint));
+		CREATE POLICY fence ON "Docs" AS RESTRICTIVE USING ("group" = (SELECT current_setting('app.org')::bigint));
 		GRANT SELECT, INSERT ON "Docs" TO $app`)
 	target := inspect.Rows(f.role)
-	require.NoError(t, f.run(t, target, inspect.Column("Org")).Err(inspect.Low))
+	require.NoError(t, f.run(t, target, inspect.Column("group")).Err(inspect.Low))
 	f.exec(t, `CREATE UNIQUE INDEX "By Id" ON "Docs" (id); DROP POLICY fence ON "Docs"`)
-	report := f.run(t, target, inspect.Column("Org"))
+	report := f.run(t, target, inspect.Column("group"))
 	assert.Equal(t, []string{"key-without-tenant", "policy-unrestricted"}, lintsOf(report))
 	for _, finding := range report.Findings {
 		f.exec(t, finding.Remedy)
 	}
-	assert.NoError(t, f.run(t, target, inspect.Column("Org")).Err(inspect.Low))
+	assert.NoError(t, f.run(t, target, inspect.Column("group")).Err(inspect.Low))
+
+	f.exec(t, `ALTER TABLE "Docs" RENAME COLUMN "group" TO "The Org"`)
+	assert.NoError(t, f.run(t, target, inspect.Column("The Org")).Err(inspect.Low))
 }
 
 // TestSeveralRoles inspects for more than one runtime role at once.

@@ -99,16 +99,16 @@ const shared = `
 	CREATE VIEW titles WITH (security_invoker = on) AS SELECT title FROM orders;
 	GRANT SELECT ON titles TO $app;`
 
-// clone returns a copy of base, a database in which row.Strategy has installed all,
+// clone returns a copy of f, a database in which row.Strategy has installed all,
 // with a runtime role of its own. What a copy does not have, the rights on the
 // database and the role's settings, is as Install makes it.
-func (base *fixture) clone(t *testing.T) *fixture {
+func (f *fixture) clone(t *testing.T) *fixture {
 	t.Helper()
-	db := &pgtest.DB{Name: pgtest.Name(t, "copy"), Server: base.Server}
-	base.execOutside(t, `CREATE DATABASE `+db.Name+` TEMPLATE `+base.Name)
-	t.Cleanup(func() { base.execOutside(t, `DROP DATABASE `+db.Name+` WITH (FORCE)`) })
-	f := open(t, db)
-	f.exec(t, strings.ReplaceAll(`
+	db := &pgtest.DB{Name: pgtest.Name(t, "copy"), Server: f.Server}
+	f.execOutside(t, `CREATE DATABASE `+db.Name+` TEMPLATE `+f.Name)
+	t.Cleanup(func() { f.execOutside(t, `DROP DATABASE `+db.Name+` WITH (FORCE)`) })
+	c := open(t, db)
+	c.exec(t, strings.ReplaceAll(`
 		REVOKE TEMPORARY, CREATE ON DATABASE $db FROM PUBLIC;
 		REVOKE ALL ON ALL TABLES IN SCHEMA public, app FROM $base;
 		REVOKE ALL ON ALL SEQUENCES IN SCHEMA public, app FROM $base;
@@ -118,9 +118,9 @@ func (base *fixture) clone(t *testing.T) *fixture {
 		GRANT SELECT ON titles TO $app;
 		GRANT USAGE ON SEQUENCE orders_n_seq TO $app;
 		CREATE ROLE $app_o NOLOGIN;
-		ALTER ROLE $app IN DATABASE $db SET search_path = app, public, pg_temp`, "$base", base.role))
-	f.target = inspect.Rows(f.role)
-	return f
+		ALTER ROLE $app IN DATABASE $db SET search_path = app, public, pg_temp`, "$base", f.role))
+	c.target = inspect.Rows(c.role)
+	return c
 }
 
 // execOutside runs SQL in another database, so that a database can be cloned or

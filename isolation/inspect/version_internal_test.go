@@ -20,7 +20,6 @@ func TestServersWithoutFixes(t *testing.T) {
 	require.NoError(t, err)
 	defer func() { assert.NoError(t, tx.Rollback()) }()
 	for version, detail := range map[int]string{
-		130023: "13.23 lacks the fix of everything since the end of its life",
 		140018: "14.18 lacks the fix of CVE-2025-8713 (statistics)",
 		140019: "",
 		150002: "15.2 lacks the fix of CVE-2023-2455 (policies and inlined functions), CVE-2023-39418 (MERGE past policies), " +

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"testing/fstest"
 
+	"github.com/lib/pq"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	_ "modernc.org/sqlite"
@@ -84,16 +85,8 @@ func (c *cluster) databases(t testing.TB, files fs.FS) *database.Strategy {
 func (c *cluster) dropAll(t testing.TB, prefix string) {
 	t.Helper()
 	ctx := context.WithoutCancel(t.Context())
-	rows, err := c.root.QueryContext(ctx, `SELECT datname FROM pg_database WHERE starts_with(datname, $1)`, prefix)
-	require.NoError(t, err)
-	var names []string
-	for rows.Next() {
-		var name string
-		require.NoError(t, rows.Scan(&name))
-		names = append(names, name)
-	}
-	require.NoError(t, rows.Err())
-	require.NoError(t, rows.Close())
+	var names pq.StringArray
+	require.NoError(t, c.root.QueryRowContext(ctx, `SELECT array_agg(datname) FROM pg_database WHERE starts_with(datname, $1)`, prefix).Scan(&names))
 	for _, name := range names {
 		_, err := c.root.ExecContext(ctx, `ALTER DATABASE "`+name+`" IS_TEMPLATE false`)
 		require.NoError(t, err)

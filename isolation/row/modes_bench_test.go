@@ -64,6 +64,33 @@ func BenchmarkModes(b *testing.B) {
 	}
 }
 
+// BenchmarkCurrentTenant is what a policy's question costs the server, once in a statement
+// for each table.
+func BenchmarkCurrentTenant(b *testing.B) {
+	const calls = 50 // few, so that it ends before the machine turns to something else
+	key := newKey(b, "k1")
+	for _, m := range []struct {
+		name string
+		mode row.Option
+	}{{"plain", row.Plain()}, {"sealed", row.Sealed(key)}, {"signed", row.Signed(key)}} {
+		f := open(b, tables)
+		s := f.installed(b, m.mode)
+		c := newSession(b, s)
+		for _, id := range []tenant.ID{"acme", "a-tenant-whose-name-is-rather-long", "00000000-0000-4000-8000-000000000001"} {
+			b.Run(m.name+"/"+id.String(), func(b *testing.B) {
+				c.confine(s, tenant.Tenant{ID: id})
+				var took []float64
+				for b.Loop() {
+					start := time.Now()
+					c.must(`SELECT count(tenancy.current_tenant()) FROM generate_series(1, 50)`)
+					took = append(took, float64(time.Since(start).Nanoseconds())/1000/calls)
+				}
+				b.ReportMetric(tenth(took), "µs/call")
+			})
+		}
+	}
+}
+
 const modesTable = `CREATE TABLE orders (tenant_id $type NOT NULL, id int, title text, PRIMARY KEY (tenant_id, id));
 	INSERT INTO orders SELECT t::$type, g, 'title' FROM generate_series(0, 99) g,
 		(SELECT 'tenant-' || lpad(n::text, 6, '0') FROM generate_series(1, 100) n WHERE '$type' = 'text'

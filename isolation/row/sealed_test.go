@@ -2,6 +2,7 @@ package row_test
 
 import (
 	"crypto/rand"
+	"database/sql/driver"
 	"fmt"
 	"strings"
 	"testing"
@@ -355,6 +356,35 @@ func TestUnforgeableCachedPlansFollowTheTenant(t *testing.T) {
 				c.confine(s, tenant.Tenant{ID: tenant.ID(who)})
 				c.must(`SET plan_cache_mode = force_generic_plan`)
 				assert.Equal(t, []string{who}, c.column(`SELECT * FROM titles()`), "a function keeps its plans")
+			}
+		})
+	}
+}
+
+// TestWithoutARide confines in a flight of its own, as where lib/pq has TLS to itself.
+func TestWithoutARide(t *testing.T) {
+	t.Parallel()
+	for _, m := range unforgeable {
+		t.Run(m.name, func(t *testing.T) {
+			t.Parallel()
+			f := open(t, tables)
+			f.exec(t, `INSERT INTO orders VALUES ('acme', 1, 'acme'), ('globex', 1, 'globex')`)
+			f.runtime = f.connector(t, strings.Replace(f.db.As(f.role, password), "sslmode=disable", "sslmode=allow", 1))
+			s := f.installed(t, m.mode(newKey(t, "k1")))
+			c := newSession(t, s)
+			require.False(t, c.conn.(*postgres.Conn).Rides())
+			other := newSession(t, s)
+			for _, who := range []string{"acme", "globex", "acme"} {
+				c.must(`PREPARE p AS SELECT 'globex 1'`)
+				c.confine(s, tenant.Tenant{ID: tenant.ID(who)})
+				assert.Equal(t, []string{who}, c.column(`SELECT title FROM orders`))
+				assert.Empty(t, c.column(`SELECT statement FROM pg_prepared_statements`))
+				c.confine(s, tenant.Tenant{ID: tenant.ID(who)})
+				assert.Contains(t, other.column(`SELECT query FROM pg_stat_activity`), "SELECT tenancy.forget(), tenancy.confine($1)", "the token is no text")
+			}
+			if m.name == "sealed" {
+				c.must(`DISCARD SEQUENCES`)
+				require.ErrorIs(t, s.Confine(t.Context(), c.conn, globex), driver.ErrBadConn, "the pool takes another")
 			}
 		})
 	}

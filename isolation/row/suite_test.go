@@ -69,11 +69,17 @@ const bouncerPool = 3
 // the server.
 func TestThroughPgBouncer(t *testing.T) {
 	t.Parallel()
+	t.Run("plain", func(t *testing.T) { throughPgBouncer(t, row.Plain()) })
+	t.Run("signed", func(t *testing.T) { throughPgBouncer(t, row.Signed(newKey(t, "k1"))) })
+}
+
+func throughPgBouncer(t *testing.T, mode row.Option) {
+	t.Parallel()
 	f := open(t, `CREATE ROLE $app_system LOGIN BYPASSRLS PASSWORD '`+password+`'`)
 	bouncer := f.db.Bouncer(t, "transaction", bouncerPool, f.role, password)
 	connector, err := postgres.NewConnector(bouncer.URL(), postgres.BehindPooler(), postgres.CloseToCancel())
 	require.NoError(t, err)
-	s, err := row.New(connector, row.TransactionScoped(), row.Migrations(isolationtest.SharedTables()),
+	s, err := row.New(connector, mode, row.TransactionScoped(), row.Migrations(isolationtest.SharedTables()),
 		row.Admin(f.connector(t, f.db.URL())), row.System(f.connector(t, f.db.As(f.role+"_system", password))))
 	require.NoError(t, err)
 	require.NoError(t, s.Prepare(t.Context()))

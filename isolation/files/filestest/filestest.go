@@ -166,7 +166,7 @@ func (s *suite) lacks(ctx context.Context, name string) error {
 // fails wants err to be of the class want.
 func fails(what string, err, want error) error {
 	if !errors.Is(err, want) {
-		return fmt.Errorf("%s: got error %v, want %w", what, err, want)
+		return fmt.Errorf("%s: got error %s, want %w", what, fmt.Sprint(err), want)
 	}
 	return nil
 }
@@ -537,7 +537,7 @@ func checkNames(ctx context.Context, s *suite) error {
 	return s.lists(a, "", 7, names...)
 }
 
-// BadNames are names that every store refuses.
+// badNames are names that every store refuses.
 var badNames = []string{
 	"", ".", "..", "/", "a/", "/a", "/etc/passwd", "a//b", "a/./b", "a/../b", "../b", "../t-b/files/x=", "a/..", "..\\b", "a\\b", "C:\\x", "c:x", "a:b",
 	"a\x00b", "a\nb", "a\x7fb", "nul", "NUL", "con.txt", "aux", "x/Com1", "lpt9.tar.gz", "COM¹", "conin$", "a.", "a ", " a", "a./b", "x/b. ", "...",

@@ -206,7 +206,7 @@ func (app Application) validate() error {
 	return errors.Join(errs...)
 }
 
-// artefacts returns the variables of a tenant that another may be caught with.
+// artefact reports whether a variable is one that another tenant may try.
 func (app Application) artefact(name string) bool {
 	v := app.Variables[name]
 	return !v.Secret && !v.Public && name != canaryVar

@@ -33,7 +33,7 @@ func (k *kit) prepare(ctx context.Context, s *Scenario, n int, by, victim *actor
 	return pair{own, foreign}, err
 }
 
-// values looks up own values, but the victim's where swap says so.
+// swapped looks up own values, but the victim's where swap says so.
 func (k *kit) swapped(p pair, origin string, swap func(slot) bool) lookup {
 	own := k.values(p.own, origin)
 	return func(name, place string) (string, error) {

@@ -175,7 +175,7 @@ func (k *kit) exercise(r *run, request Request) {
 func routeTable(patterns []string) (mux *http.ServeMux, err error) {
 	defer func() {
 		if v := recover(); v != nil { // what a mux says of patterns that it cannot take
-			err = fmt.Errorf("Routes: %v", v)
+			err = fmt.Errorf("a pattern of Routes: %v", v)
 		}
 	}()
 	mux = http.NewServeMux()

@@ -14,7 +14,7 @@ import (
 func TestRightDesk(t *testing.T) {
 	t.Parallel()
 	app := openDesk(t)
-	app.Rounds = 5
+	app.Rounds = 3
 	leaktest.TestApplication(t, app)
 }
 
@@ -63,6 +63,9 @@ func TestFindsPlantedLeaks(t *testing.T) {
 			app := openDesk(t, tt.flaw)
 			app.Scenarios = slices.DeleteFunc(app.Scenarios, func(s leaktest.Scenario) bool { return s.Name != tt.in })
 			app.Routes = nil // of the other scenarios
+			if tt.flaw != globalTenant {
+				app.Workers, app.Rounds = 1, 1
+			}
 			report, err := leaktest.FindLeaks(t.Context(), app)
 			require.NoError(t, err)
 			assert.ErrorIs(t, report.Err(), leaktest.ErrLeak)

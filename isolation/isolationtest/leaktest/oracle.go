@@ -174,9 +174,6 @@ func (k *kit) canonical(p pair, a answer, value string) canonical {
 			c.header[name] = clean(strings.Join(values, "\n"))
 		}
 	}
-	if a.panicked {
-		c.status = http.StatusInternalServerError
-	}
 	return c
 }
 

@@ -51,7 +51,7 @@ func (s *scanner) find(data []byte) []sighting {
 	var found []sighting
 	seen := make(map[string]bool)
 	for _, v := range views(data) {
-		lower := bytes.ToLower(v.data)
+		lower := lowered(v.data)
 		for _, n := range s.needles {
 			hay := v.data
 			if n.fold {
@@ -73,6 +73,17 @@ func (s *scanner) find(data []byte) []sighting {
 		}
 	}
 	return found
+}
+
+// lowered is [bytes.ToLower] for ASCII alone, so that positions stay the same in any data.
+func lowered(data []byte) []byte {
+	lower := bytes.Clone(data)
+	for i, c := range lower {
+		if c >= 'A' && c <= 'Z' {
+			lower[i] = c + 'a' - 'A'
+		}
+	}
+	return lower
 }
 
 func join(forms ...string) string {

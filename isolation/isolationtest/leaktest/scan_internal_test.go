@@ -18,6 +18,7 @@ func FuzzFind(f *testing.F) {
 	f.Add([]byte{0x1f, 0x8b, 8, 0}, []byte{0})
 	f.Add([]byte("PK\x03\x04"), []byte("H4sIAAAAAAAA/+eJ"))
 	f.Add([]byte(`%4`), []byte(`\u00`))
+	f.Add([]byte("\u0130\u0130\u0130\xff\xfe"), []byte{})
 	c := newCanaries(2)
 	s := newScanner(c.words)
 	canary := c.mint(1, "fuzzing")

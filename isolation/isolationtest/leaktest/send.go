@@ -15,12 +15,11 @@ import (
 
 // answer is a response as it was sent.
 type answer struct {
-	status   int
-	header   http.Header // with trailers
-	raw      []byte
-	body     []byte // without Content-Encoding
-	panicked bool
-	sealed   string // an encoding that the kit cannot read
+	status int
+	header http.Header // with trailers
+	raw    []byte
+	body   []byte // without Content-Encoding
+	sealed string // an encoding that the kit cannot read
 }
 
 // response returns what extractors get.
@@ -82,7 +81,10 @@ func serve(h http.Handler, w *httptest.ResponseRecorder, r *http.Request) (panic
 func newAnswer(w *httptest.ResponseRecorder, panicked bool) answer {
 	result := w.Result()
 	defer func() { _ = result.Body.Close() }() // it is in memory
-	a := answer{status: result.StatusCode, header: result.Header.Clone(), raw: w.Body.Bytes(), panicked: panicked}
+	a := answer{status: result.StatusCode, header: result.Header.Clone(), raw: w.Body.Bytes()}
+	if panicked { // a server hangs up
+		a.status = http.StatusInternalServerError
+	}
 	maps.Copy(a.header, result.Trailer)
 	a.body = a.raw
 	switch encoding := strings.ToLower(a.header.Get("Content-Encoding")); encoding {

@@ -62,7 +62,7 @@ func openDB(t testing.TB) *sql.DB {
 	require.NoError(t, err)
 	require.NoError(t, strategy.Prepare(t.Context()))
 	exec("GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO " + system)
-	pool, err := isolation.New(strategy, isolation.MaxConns(8))
+	pool, err := isolation.New(strategy, isolation.MaxConns(6))
 	require.NoError(t, err)
 	for _, one := range []tenant.Tenant{acme, globex} {
 		require.NoError(t, strategy.Provision(t.Context(), one))
@@ -140,7 +140,7 @@ func application(d *desk, db *sql.DB, logs *leaktest.Logs) leaktest.Application 
 		})
 	}
 	return leaktest.Application{
-		Handler: d, DB: db, Logs: logs, Tenants: tenants, Scenarios: deskScenarios(), Rounds: 2,
+		Handler: d, DB: db, Logs: logs, Tenants: tenants, Scenarios: deskScenarios(), Rounds: 3,
 		Login: []leaktest.Step{{Path: "/login", Form: map[string]string{"user": "{{user}}", "password": "secret"}}},
 		Variables: map[string]leaktest.Variable{
 			"user": {Secret: true}, "key": {Secret: true}, "cursor": {Opaque: true},

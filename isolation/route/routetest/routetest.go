@@ -83,7 +83,7 @@ func is(got, want route.Placement, err error) error {
 // fails wants err to be of the class want.
 func fails(what string, err, want error) error {
 	if !errors.Is(err, want) {
-		return fmt.Errorf("%s: got error %v, want %w", what, err, want)
+		return fmt.Errorf("%s: got error %s, want %w", what, fmt.Sprint(err), want)
 	}
 	return nil
 }
