@@ -120,17 +120,6 @@ func (c config) path(name ...string) string {
 // secret returns the path of a file in the folder of secrets.
 func (c config) secret(name string) string { return c.path(c.Secrets, name) }
 
-func (c config) cell(name string) (cellConfig, error) {
-	var names []string
-	for _, cell := range c.Cells {
-		if cell.Name == name {
-			return cell, nil
-		}
-		names = append(names, cell.Name)
-	}
-	return cellConfig{}, usagef("there is no cell %q, only %s", name, strings.Join(names, ", "))
-}
-
 // sqliteFile returns the DSN of a SQLite database in which writers wait for each other,
 // and readers for nobody. What is deleted is overwritten: there are keys in it.
 func sqliteFile(path string) (string, error) {

@@ -142,6 +142,7 @@ type bar struct {
 }
 
 const (
+	minNote = 12                     // columns of what is under way, at least
 	refresh = 100 * time.Millisecond // how often a bar is drawn anew
 	pause   = 5 * time.Second        // between the lines of a bar where there is no terminal
 )
@@ -234,14 +235,14 @@ func (b *bar) render(width int, took time.Duration) string {
 		return b.paint(cyan, spinner(b.frame)) + " " + cut(b.name+"  "+join(b.about, clock(took)), width-2)
 	}
 	figures := fmt.Sprintf(" %3d%%  %d/%d  %s", b.now*100/b.total, b.now, b.total, clock(took))
-	if left := remaining(b.now, b.total, took); left != "" {
-		figures += "  " + left
-	}
 	room := width - utf8.RuneCountInString(b.name) - 1 - utf8.RuneCountInString(figures)
-	wide := min(30, max(5, room))
-	note := ""
-	if spare := room - wide - 2; spare >= 8 && b.about != "" {
-		note = "  " + cut(b.about, spare)
+	if left := remaining(b.now, b.total, took); left != "" && room > 5+2+len(left) {
+		figures, room = figures+"  "+left, room-2-len(left)
+	}
+	wide, note := min(30, max(5, room)), ""
+	if b.about != "" && room > 10+minNote {
+		wide = min(30, room-2-minNote)
+		note = "  " + cut(b.about, room-wide-2)
 	}
 	full := b.now * wide / b.total
 	return b.paint(bold, b.name) + " " + b.paint(cyan, strings.Repeat("━", full)) + b.paint(dim, strings.Repeat("─", wide-full)) +

@@ -31,7 +31,7 @@ type driftCommand struct {
 func (c *driftCommand) flags(fs *flag.FlagSet) {
 	fs.StringVar(&c.reference, "reference", "", "`file` with references, as -save wrote it")
 	fs.StringVar(&c.save, "save", "", "`file` to write the references to")
-	fs.IntVar(&c.workers, "workers", 4, "homes at a `time`")
+	fs.IntVar(&c.workers, "workers", 4, "`homes` at a time")
 }
 
 type driftResult struct {

@@ -35,7 +35,7 @@ type migrateCommand struct {
 
 func (c *migrateCommand) flags(fs *flag.FlagSet) {
 	fs.BoolVar(&c.dryRun, "dry-run", false, "say what would be done, and do nothing")
-	fs.IntVar(&c.workers, "workers", 4, "homes at a `time`, each with a connection")
+	fs.IntVar(&c.workers, "workers", 4, "`homes` at a time, each with a connection")
 	fs.IntVar(&c.budget, "budget", 0, "`homes` that may fail in the last wave before no more are begun")
 	fs.Int64Var(&c.target, "target", 0, "`version` to stop at; else the latest")
 	fs.DurationVar(&c.lockTimeout, "lock-timeout", 2*time.Second, "`time` that a migration waits for a lock before it tries again")

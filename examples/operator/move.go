@@ -223,11 +223,7 @@ func (c *moveCommand) move(ctx context.Context, p *platform, m *archive.Mover, t
 	if err != nil {
 		return r, err
 	}
-	f, err := p.fleet()
-	if err == nil {
-		err = f.Bring(ctx, t) // so that the ledger knows the new home
-	}
-	if err != nil || c.grace > 0 {
+	if err := p.note(ctx, t); err != nil || c.grace > 0 {
 		return r, err
 	}
 	return c.clear(ctx, p, m, t)
@@ -272,9 +268,21 @@ func (c *moveCommand) back(ctx context.Context, p *platform, m *archive.Mover, t
 func (c *moveCommand) clear(ctx context.Context, p *platform, m *archive.Mover, t tenant.Tenant) (archive.Record, error) {
 	r, err := m.Finish(ctx, t)
 	if err == nil && r.Step == archive.Done {
-		err = p.settle(ctx, t)
+		err = errors.Join(p.settle(ctx, t), p.ledger.Forget(ctx, t.ID))
+	}
+	if err == nil && r.Step == archive.Done {
+		err = p.note(ctx, t)
 	}
 	return r, err
+}
+
+// note lets the ledger of migrations know a tenant's new home.
+func (p *platform) note(ctx context.Context, t tenant.Tenant) error {
+	f, err := p.fleet()
+	if err != nil {
+		return err
+	}
+	return f.Bring(ctx, t)
 }
 
 // placing fits the router's placements to moves.

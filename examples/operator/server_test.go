@@ -10,6 +10,7 @@ import (
 )
 
 func TestEveryStrategy(t *testing.T) {
+	t.Parallel()
 	o, s := onServer(t)
 	o.migrations()
 	o.do("init", "-prefix", s.prefix, "-migrations", "migrations")

@@ -81,21 +81,27 @@ func (s *server) remove() {
 		`SELECT format('ALTER DATABASE %I IS_TEMPLATE false', datname) FROM pg_database WHERE starts_with(datname, $1)`,
 		`SELECT format('DROP DATABASE %I WITH (FORCE)', datname) FROM pg_database WHERE starts_with(datname, $1)`,
 	} {
-		rows, err := s.root.QueryContext(ctx, find, s.prefix)
-		require.NoError(s.t, err)
-		var statements []string
-		for rows.Next() {
-			var statement string
-			require.NoError(s.t, rows.Scan(&statement))
-			statements = append(statements, statement)
-		}
-		require.NoError(s.t, rows.Err())
-		for _, statement := range statements {
+		for _, statement := range s.statements(ctx, find) {
 			_, err := s.root.ExecContext(ctx, statement)
 			assert.NoError(s.t, err)
 		}
 	}
 	assert.NoError(s.t, s.root.Close())
+}
+
+// statements returns what a query makes of the prefix.
+func (s *server) statements(ctx context.Context, query string) (made []string) {
+	s.t.Helper()
+	rows, err := s.root.QueryContext(ctx, query, s.prefix)
+	require.NoError(s.t, err)
+	defer rows.Close()
+	for rows.Next() {
+		var statement string
+		require.NoError(s.t, rows.Scan(&statement))
+		made = append(made, statement)
+	}
+	require.NoError(s.t, rows.Err())
+	return made
 }
 
 // output is what a command left behind.
