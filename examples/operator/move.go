@@ -169,7 +169,7 @@ func (c *moveCommand) mover(s *session, p *platform, b *bar) (*archive.Mover, er
 			if last[r.Tenant] = r.Step; told && before != r.Step { // the first is where it stood
 				b.ok("%-12s %s", r.Step, about(r))
 			}
-			b.set(0, 0, "after "+string(r.Step))
+			b.set(0, 0, next(r))
 		}))
 }
 
@@ -199,6 +199,28 @@ func about(r archive.Record) string {
 	}
 }
 
+// next tells what comes after a step.
+func next(r archive.Record) string {
+	switch r.Step {
+	case archive.Planned:
+		return "making its home in " + r.To
+	case archive.Prepared:
+		return "beginning to record changes"
+	case archive.Captured:
+		return "copying"
+	case archive.Copied:
+		return "following its changes"
+	case archive.Frozen:
+		return "bringing the last changes over"
+	case archive.Flipping:
+		return "changing its place"
+	case archive.Dropping:
+		return "removing its home in " + r.From
+	default:
+		return ""
+	}
+}
+
 // move begins a move, or goes on with one to the same cell.
 func (c *moveCommand) move(ctx context.Context, p *platform, m *archive.Mover, t tenant.Tenant, to string) (archive.Record, error) {
 	target, err := p.cell(to)
@@ -207,6 +229,8 @@ func (c *moveCommand) move(ctx context.Context, p *platform, m *archive.Mover, t
 	}
 	r, err := p.journal.Find(ctx, t.ID)
 	switch {
+	case err == nil && r.Step == archive.Flipped:
+		return r, fmt.Errorf("tenant %s has just moved to %s, and its home in %s is still kept: see operator move -finish", t.ID, r.To, r.From)
 	case err == nil && !r.Finished() && r.To != to:
 		return r, fmt.Errorf("tenant %s has a move to %s under way (%s): finish it or roll it back first", t.ID, r.To, r.Step)
 	case err == nil && !r.Finished():
