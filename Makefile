@@ -20,6 +20,7 @@ test: servers ## Run all tests under the race detector, on real servers.
 
 bench: servers ## Measure against plain database access (docs/benchmarks).
 	@cd docs/benchmarks && go test -run '^$$' -bench . -benchtime 1x -timeout 60m .
+	@go test -run '^$$' -bench '^Benchmark(Export|PgDump|Restore)$$' -benchtime 3x ./isolation/archive
 
 fuzz: ## Run each fuzz target for FUZZ_TIME (10s).
 	@FUZZ_TIME=$(FUZZ_TIME) .ci/fuzz
