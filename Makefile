@@ -5,7 +5,7 @@ MODULES := $(shell .ci/modules)
 TEST_TIMEOUT ?= 15m
 FUZZ_TIME ?= 10s
 
-.PHONY: help servers test bench fuzz lint fmt check
+.PHONY: help servers test thorough bench fuzz lint fmt check
 
 help: ## Show this help.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -18,8 +18,12 @@ test: servers ## Run all tests under the race detector, on real servers.
 		(cd $$module && TENANCY_REQUIRE_SERVERS=1 go test -race -timeout $(TEST_TIMEOUT) ./...) || status=1; \
 	done; exit $$status
 
+thorough: ## Run all tests with all their cases: the longest leave some out otherwise.
+	@TENANCY_THOROUGH=1 $(MAKE) --no-print-directory test TEST_TIMEOUT=120m
+
 bench: servers ## Measure against plain database access (docs/benchmarks).
 	@cd docs/benchmarks && go test -run '^$$' -bench . -benchtime 1x -timeout 60m .
+	@go test -run '^$$' -bench '^Benchmark(Export|PgDump|Restore)$$' -benchtime 3x ./isolation/archive
 
 fuzz: ## Run each fuzz target for FUZZ_TIME (10s).
 	@FUZZ_TIME=$(FUZZ_TIME) .ci/fuzz

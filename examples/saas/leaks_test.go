@@ -10,6 +10,7 @@ import (
 
 	"github.com/tenancy-go/tenancy/examples/saas/web"
 	"github.com/tenancy-go/tenancy/internal/pgtest"
+	"github.com/tenancy-go/tenancy/internal/thorough"
 	"github.com/tenancy-go/tenancy/isolation/database/sqlitefile"
 	"github.com/tenancy-go/tenancy/isolation/isolationtest/leaktest"
 	"github.com/tenancy-go/tenancy/tenant"
@@ -85,26 +86,31 @@ func leakKitOf(t *testing.T, app *App, logs *leaktest.Logs, at, also func(slug s
 	}
 }
 
-func TestNoLeaksOnSQLite(t *testing.T) {
+// TestNoLeaks runs the kit on the program; by default with SQLite and subdomains only.
+func TestNoLeaks(t *testing.T) {
 	t.Parallel()
-	for _, addressed := range []struct {
+	type variant struct {
 		name     string
+		cfg      Config
 		at, also func(string) leaktest.Address
-	}{
-		{"by subdomain", bySubdomain, byPath},
-		{"by path", byPath, bySubdomain},
-	} {
-		t.Run(addressed.name, func(t *testing.T) {
+	}
+	variants := []variant{{"SQLite, by subdomain", Config{Domain: "localhost", Dir: t.TempDir()}, bySubdomain, byPath}}
+	if thorough.On() {
+		onPostgres := Config{Domain: "localhost", Database: pgtest.Open(t).URL(), Isolation: "row", Role: pgtest.Name(t, "app")}
+		variants = append(variants,
+			variant{"SQLite, by path", Config{Domain: "localhost", Dir: t.TempDir()}, byPath, bySubdomain},
+			variant{"PostgreSQL", onPostgres, bySubdomain, byPath})
+	}
+	for _, v := range variants {
+		t.Run(v.name, func(t *testing.T) {
 			t.Parallel()
-			leaktest.TestApplication(t, leakKit(t, Config{Domain: "localhost", Dir: t.TempDir()}, addressed.at, addressed.also))
+			kit := leakKit(t, v.cfg, v.at, v.also)
+			if !thorough.On() {
+				kit.Workers, kit.Rounds = 2, 1
+			}
+			leaktest.TestApplication(t, kit)
 		})
 	}
-}
-
-func TestNoLeaksOnPostgres(t *testing.T) {
-	t.Parallel()
-	cfg := Config{Domain: "localhost", Database: pgtest.Open(t).URL(), Isolation: "row", Role: pgtest.Name(t, "app")}
-	leaktest.TestApplication(t, leakKit(t, cfg, bySubdomain, byPath))
 }
 
 // TestLeakKitCatchesALeak runs the kit on a program whose tenants share a file.

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/tenancy-go/tenancy/internal/thorough"
 	"github.com/tenancy-go/tenancy/isolation/archive"
 	"github.com/tenancy-go/tenancy/tenant"
 )
@@ -24,8 +25,11 @@ func TestMoveBetweenAll(t *testing.T) {
 	masterArchive(t)
 	w.settle(t, "row", globex)
 	neighbour := w.places["row"].hashes(t, globex)
-	for _, from := range kinds {
-		for _, to := range kinds {
+	for i, from := range kinds {
+		for j, to := range kinds {
+			if !thorough.On() && j != (i+1)%len(kinds) && (i != j || i > 0) {
+				continue // by default each kind is left and reached once, and one changes its cluster
+			}
 			if from == to {
 				to += "2"
 			}

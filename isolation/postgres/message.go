@@ -91,6 +91,8 @@ func parseError(body []byte) error {
 // isEmpty reports whether text is what lib/pq pings with, or less.
 func isEmpty(text string) bool { return strings.Trim(text, "; \t\r\n") == "" }
 
-// isBegin reports whether text is what lib/pq begins a transaction with: the guard
-// of isolation.Pool lets no other BEGIN pass.
-func isBegin(text string) bool { return text == "BEGIN" || strings.HasPrefix(text, "BEGIN ") }
+// isBegin reports whether text is what lib/pq begins a transaction with, and nothing
+// after it.
+func isBegin(text string) bool {
+	return (text == "BEGIN" || strings.HasPrefix(text, "BEGIN ")) && strings.IndexByte(text, ';') < 0
+}

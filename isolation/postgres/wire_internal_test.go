@@ -104,7 +104,7 @@ func TestAnswersToEntriesAreTakenOut(t *testing.T) {
 // transaction is sent before the entry holds.
 func TestEntryIsSettledBeforeWhatMayUndoIt(t *testing.T) {
 	t.Parallel()
-	for _, query := range []string{"CALL p()", "SELECT 1; ROLLBACK; SELECT 2", "begin", "/* SELECT */ VACUUM"} {
+	for _, query := range []string{"CALL p()", "SELECT 1; ROLLBACK; SELECT 2", "begin", "/* SELECT */ VACUUM", "BEGIN READ WRITE; ROLLBACK; SELECT 1"} {
 		w, server := started(entered + ready)
 		w.entry.set(Entry{Statements: []Statement{{Query: "enter"}}}, false)
 		_, err := w.Write(appendMessage(nil, msgQuery, query, "\x00"))

@@ -75,7 +75,8 @@ func TestThroughPgBouncer(t *testing.T) {
 
 func throughPgBouncer(t *testing.T, mode row.Option) {
 	t.Parallel()
-	f := open(t, `CREATE ROLE $app_system LOGIN BYPASSRLS PASSWORD '`+password+`'`)
+	f := open(t, `CREATE ROLE $app_system LOGIN BYPASSRLS PASSWORD '`+password+`';
+		ALTER ROLE $app SET client_connection_check_interval = '100ms'`) // so that closing a connection ends what runs on it
 	bouncer := f.db.Bouncer(t, "transaction", bouncerPool, f.role, password)
 	connector, err := postgres.NewConnector(bouncer.URL(), postgres.BehindPooler(), postgres.CloseToCancel())
 	require.NoError(t, err)
