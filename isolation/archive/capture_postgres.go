@@ -81,11 +81,16 @@ func (c *pgCapture) ownAlone(suffix, what string) string {
 // shut is what a function does with a write when the gate is.
 const shut = `RAISE EXCEPTION USING ERRCODE = '` + frozenState + `', MESSAGE = '` + frozen + `; try the transaction again';`
 
-const definer = ` RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp`
+// A refusing function only raises, so it runs as whoever writes: a definer's would be
+// one more thing for an audit to look at, and the one on shared tables stays.
+const (
+	refuser = ` RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp`
+	definer = ` RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp`
+)
 
 // refuseFunction refuses whatever it is attached to.
 func (c *pgCapture) refuseFunction() string {
-	return "CREATE OR REPLACE FUNCTION " + c.name("_refuse") + "()" + definer + " AS $tenancy$ BEGIN " + shut + " END $tenancy$"
+	return "CREATE OR REPLACE FUNCTION " + c.name("_refuse") + "()" + refuser + " AS $tenancy$ BEGIN " + shut + " END $tenancy$"
 }
 
 // watch puts a table's triggers in place. It waits for transactions that write to the
@@ -225,7 +230,7 @@ const barred = ours + "gone"
 // that it costs other tenants next to nothing.
 func (c *pgCapture) bar(ctx context.Context, conn *sql.Conn, t *table, add bool) ([]string, error) {
 	refuse := c.schema + "." + quote(barred)
-	statements := []string{"CREATE OR REPLACE FUNCTION " + refuse + "()" + definer + " AS $tenancy$ BEGIN " + shut + " END $tenancy$"}
+	statements := []string{"CREATE OR REPLACE FUNCTION " + refuse + "()" + refuser + " AS $tenancy$ BEGIN " + shut + " END $tenancy$"}
 	ids := map[string]bool{}
 	err := each(ctx, conn, `SELECT pg_catalog.unnest(pg_catalog.string_to_array(pg_catalog.obj_description(g.oid, 'pg_trigger'), ' '))
 		FROM pg_catalog.pg_trigger g WHERE g.tgrelid = $1::pg_catalog.regclass AND g.tgname = $2`, []any{t.ref, barred}, func(scan func(...any) error) error {
