@@ -2,7 +2,7 @@
 MODULES := $(shell .ci/modules)
 
 # How long one test binary, one benchmark run and one fuzz target may take.
-TEST_TIMEOUT ?= 15m
+TEST_TIMEOUT ?= 30m
 FUZZ_TIME ?= 10s
 
 .PHONY: help servers test thorough bench fuzz lint fmt check

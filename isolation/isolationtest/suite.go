@@ -39,7 +39,17 @@ type opener func(opts ...isolation.Option) (Target, error)
 // with opts over the strategy; the package comment says more. With -short, the
 // clauses with many goroutines do less.
 func TestStrategy(t *testing.T, open func(t *testing.T, opts ...isolation.Option) Target) {
-	for _, c := range clauses() {
+	TestPart(t, 0, 1, open)
+}
+
+// TestPart is [TestStrategy] for one of so many parts of the clauses, counted from 0:
+// for strategies that are alike but for a detail, so that together they are checked by
+// every clause.
+func TestPart(t *testing.T, part, parts int, open func(t *testing.T, opts ...isolation.Option) Target) {
+	for i, c := range clauses() {
+		if i%parts != part {
+			continue
+		}
 		t.Run(c.name, func(t *testing.T) {
 			err := c.run(t.Context(), testing.Short(), func(opts ...isolation.Option) (Target, error) {
 				return open(t, opts...), nil

@@ -10,6 +10,7 @@ import (
 	"github.com/lib/pq"
 	"github.com/stretchr/testify/require"
 
+	"github.com/tenancy-go/tenancy/internal/thorough"
 	"github.com/tenancy-go/tenancy/isolation"
 	"github.com/tenancy-go/tenancy/isolation/isolationtest"
 	"github.com/tenancy-go/tenancy/isolation/postgres"
@@ -69,11 +70,20 @@ const bouncerPool = 3
 // the server.
 func TestThroughPgBouncer(t *testing.T) {
 	t.Parallel()
-	t.Run("plain", func(t *testing.T) { throughPgBouncer(t, row.Plain()) })
-	t.Run("signed", func(t *testing.T) { throughPgBouncer(t, row.Signed(newKey(t, "k1"))) })
+	t.Run("plain", func(t *testing.T) { throughPgBouncer(t, 0, row.Plain()) })
+	t.Run("signed", func(t *testing.T) { throughPgBouncer(t, 1, row.Signed(newKey(t, "k1"))) })
 }
 
-func throughPgBouncer(t *testing.T, mode row.Option) {
+// runPart runs the suite, or by default one of parts of it; others run the rest.
+func runPart(t *testing.T, part, parts int, open func(t *testing.T, opts ...isolation.Option) isolationtest.Target) {
+	t.Helper()
+	if thorough.On() {
+		part, parts = 0, 1
+	}
+	isolationtest.TestPart(t, part, parts, open)
+}
+
+func throughPgBouncer(t *testing.T, part int, mode row.Option) {
 	t.Parallel()
 	f := open(t, `CREATE ROLE $app_system LOGIN BYPASSRLS PASSWORD '`+password+`';
 		ALTER ROLE $app SET client_connection_check_interval = '100ms'`) // so that closing a connection ends what runs on it
@@ -86,7 +96,7 @@ func throughPgBouncer(t *testing.T, mode row.Option) {
 	require.NoError(t, s.Prepare(t.Context()))
 	f.exec(t, `GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO $app_system`)
 
-	isolationtest.TestStrategy(t, func(t *testing.T, opts ...isolation.Option) isolationtest.Target {
+	runPart(t, part, 2, func(t *testing.T, opts ...isolation.Option) isolationtest.Target {
 		pool, err := isolation.New(s, opts...)
 		require.NoError(t, err)
 		return isolationtest.Target{

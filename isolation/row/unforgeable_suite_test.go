@@ -16,17 +16,21 @@ import (
 // databases that are hardened.
 func TestUnforgeableStrategies(t *testing.T) {
 	t.Parallel()
-	for _, m := range unforgeable {
-		for name, migrations := range map[string]fs.FS{"text": isolationtest.SharedTables(), "uuid": isolationtest.SharedUUIDTables()} {
-			t.Run(m.name+", "+name, func(t *testing.T) {
+	tables := []struct {
+		name       string
+		migrations fs.FS
+	}{{"text", isolationtest.SharedTables()}, {"uuid", isolationtest.SharedUUIDTables()}}
+	for i, m := range unforgeable {
+		for j, of := range tables {
+			t.Run(m.name+", "+of.name, func(t *testing.T) {
 				t.Parallel()
 				f := open(t, `CREATE ROLE $app_system LOGIN BYPASSRLS PASSWORD '`+password+`'`)
 				s := f.strategy(t, m.mode(newKey(t, "k1")),
-					row.Migrations(migrations), row.System(f.connector(t, f.db.As(f.role+"_system", password))))
+					row.Migrations(of.migrations), row.System(f.connector(t, f.db.As(f.role+"_system", password))))
 				require.NoError(t, s.Migrate(t.Context(), acme))
 				f.exec(t, `GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO $app_system`)
 
-				isolationtest.TestStrategy(t, func(t *testing.T, opts ...isolation.Option) isolationtest.Target {
+				runPart(t, i*len(tables)+j, len(unforgeable)*len(tables), func(t *testing.T, opts ...isolation.Option) isolationtest.Target {
 					pool, err := isolation.New(s, opts...)
 					require.NoError(t, err)
 					return isolationtest.Target{
