@@ -37,7 +37,10 @@ var (
 	//go:embed audit/harden.sql
 	hardenAudit string
 
-	connectionAudit = scope + roleAudit + " UNION ALL " + securityAudit + " UNION ALL " + modeAudit
+	//go:embed audit/ready.sql
+	readyAudit string
+
+	connectionAudit = scope + roleAudit + " UNION ALL " + securityAudit + " UNION ALL " + modeAudit + " UNION ALL " + readyAudit
 )
 
 // auditArgs are scope's parameters. role is nil for whoever asks.
