@@ -18,6 +18,7 @@ import (
 	_ "modernc.org/sqlite"
 
 	"github.com/tenancy-go/tenancy/internal/pgtest"
+	"github.com/tenancy-go/tenancy/internal/thorough"
 	"github.com/tenancy-go/tenancy/isolation"
 	"github.com/tenancy-go/tenancy/isolation/database"
 	"github.com/tenancy-go/tenancy/isolation/database/sqlitefile"
@@ -117,15 +118,19 @@ func spread(cells []route.Cell) route.Rule {
 	})
 }
 
-// runSuite runs the suite over a router whose tenants are spread over cells.
-func runSuite(t *testing.T, cells []route.Cell, target isolationtest.Target, opts ...route.Option) {
+// runSuite runs the suite, or by default one of parts of it, over a router whose
+// tenants are spread over cells. The strategies' own packages run all of it on each.
+func runSuite(t *testing.T, part, parts int, cells []route.Cell, target isolationtest.Target, opts ...route.Option) {
 	t.Helper()
+	if thorough.On() {
+		part, parts = 0, 1
+	}
 	store := route.NewMemoryStore()
 	r, err := route.New(cells, spread(cells), append(opts, route.Record(store))...)
 	require.NoError(t, err)
 	require.NoError(t, r.Prepare(t.Context()))
 	used := make(map[string]bool)
-	isolationtest.TestStrategy(t, func(t *testing.T, opts ...isolation.Option) isolationtest.Target {
+	isolationtest.TestPart(t, part, parts, func(t *testing.T, opts ...isolation.Option) isolationtest.Target {
 		pool, err := isolation.New(r, opts...)
 		require.NoError(t, err)
 		target := target
@@ -161,7 +166,7 @@ func likeShared(t testing.TB, self string) fs.FS {
 // Rows, schemas and databases under one *sql.DB.
 func TestMixOfThreeStrategies(t *testing.T) {
 	rows, schemas, databases := newCluster(t), newCluster(t), newCluster(t)
-	runSuite(t, []route.Cell{
+	runSuite(t, 1, 4, []route.Cell{
 		{Name: "rows", Strategy: rows.rows(t, isolationtest.SharedTables())},
 		{Name: "schemas", Strategy: schemas.schemas(t, likeShared(t, "replace(substr(current_schema()::text, 3), '_', '-')"))},
 		{Name: "databases", Strategy: databases.databases(t, likeShared(t, fmt.Sprintf("replace(substr(current_database()::text, %d), '_', '-')", prefixLen+1)))},
@@ -172,7 +177,7 @@ func TestMixOfThreeStrategies(t *testing.T) {
 func TestMixOfClusters(t *testing.T) {
 	own := isolationtest.OwnTables(isolationtest.Postgres)
 	one, two, databases := newCluster(t), newCluster(t), newCluster(t)
-	runSuite(t, []route.Cell{
+	runSuite(t, 2, 4, []route.Cell{
 		{Name: "one", Strategy: one.schemas(t, own)},
 		{Name: "two", Strategy: two.schemas(t, own)},
 		{Name: "databases", Strategy: databases.databases(t, own)},
@@ -182,7 +187,7 @@ func TestMixOfClusters(t *testing.T) {
 func TestMixOfDirectories(t *testing.T) {
 	t.Parallel()
 	own := isolationtest.OwnTables(isolationtest.SQLite)
-	runSuite(t, []route.Cell{
+	runSuite(t, 0, 1, []route.Cell{
 		{Name: "one", Strategy: files(t, own)},
 		{Name: "two", Strategy: files(t, own)},
 	}, isolationtest.Target{Dialect: isolationtest.SQLite})
