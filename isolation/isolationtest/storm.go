@@ -117,7 +117,7 @@ func (w *worker) work(ctx context.Context, rounds int) error {
 
 func (w *worker) deeds() []func(context.Context, guest) error {
 	deeds := []func(context.Context, guest) error{
-		w.reads, w.reads, w.runs, w.runs, w.writes, w.commits, w.rollsBack, w.fails, w.failsInTx, w.strays,
+		w.reads, w.reads, w.runs, w.runs, w.writes, w.commits, w.rollsBack, w.fails, w.failsFirst, w.failsInTx, w.strays,
 		w.isCutOff, w.leavesRows, w.sharesConn, w.hasNoTenant,
 	}
 	if w.Dialect == Postgres {
@@ -168,6 +168,16 @@ func (w *worker) fails(ctx context.Context, g guest) error {
 	query := failures[w.rnd.IntN(len(failures))]
 	_, err := w.exec(ctx, w.db, g, query)
 	return wantAnyErr(query, err)
+}
+
+// failsFirst reads on a connection whose first statement, after which it is g's, failed.
+func (w *worker) failsFirst(ctx context.Context, g guest) error {
+	return w.withConn(ctx, func(conn *sql.Conn) error {
+		if err := w.failsOn(ctx, conn, g); err != nil {
+			return err
+		}
+		return w.expect(ctx, conn, g, seeds, seedNotes, seeds)
+	})
 }
 
 func (w *worker) failsInTx(ctx context.Context, g guest) error {
