@@ -57,7 +57,7 @@ type entry struct {
 func (e *entry) none() bool  { return !e.pending }
 func (e *entry) local() bool { return e.Local }
 
-// set makes next the entry. The server's knowledge of statements remains.
+// set makes next the entry. A drop that was asked for and not yet sent remains.
 func (e *entry) set(next Entry, drop bool) {
 	e.Entry, e.pending, e.drop = next, true, e.drop || drop
 }
