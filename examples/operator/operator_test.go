@@ -88,7 +88,7 @@ func TestInterruptedMigration(t *testing.T) {
 	for i := range tenants {
 		o.do("provision", fmt.Sprintf("t-%d", i))
 	}
-	slow := "CREATE TABLE applied (n INTEGER); INSERT INTO applied WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 1500000) SELECT count(*) FROM c"
+	slow := "CREATE TABLE applied (n INTEGER); INSERT INTO applied WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 300000) SELECT count(*) FROM c"
 	o.migration("00003_slow.sql", "SELECT 1", "SELECT 1", slow)
 
 	cmd := o.command("migrate", "-workers", "1", "-json")

@@ -31,16 +31,14 @@ func migrateSQLite(ctx context.Context, db *sql.DB, fsys fs.FS, table string) (e
 	}
 	defer func() { err = errors.Join(err, restore()) }()
 
-	if _, err := conn.ExecContext(ctx, "BEGIN IMMEDIATE"); err != nil {
+	if err := BeginImmediate(ctx, conn); err != nil {
 		return fmt.Errorf("wait for the write lock: %w", err)
 	}
 	if err := conn.Raw(func(raw any) error { return upWithin(ctx, raw, fsys, table) }); err != nil {
-		// The error that counts is err: SQLite may have rolled back already.
-		_, _ = conn.ExecContext(context.WithoutCancel(ctx), "ROLLBACK")
+		Rollback(ctx, conn)
 		return err
 	}
-	_, err = conn.ExecContext(ctx, "COMMIT")
-	return err
+	return Commit(ctx, conn)
 }
 
 func raiseBusyTimeout(ctx context.Context, conn *sql.Conn) (restore func() error, err error) {

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"modernc.org/sqlite"
+
+	"github.com/tenancy-go/tenancy/internal/sqlkit"
 )
 
 // lockFile is an empty SQLite database. Its write lock is one that every
@@ -32,13 +34,10 @@ func (s *Strategy) locked(ctx context.Context, do func() error) (err error) {
 		return fmt.Errorf("sqlitefile: lock: %w", err)
 	}
 	defer func() { err = errors.Join(err, conn.Close()) }()
-	if _, err := conn.ExecContext(ctx, "BEGIN IMMEDIATE"); err != nil {
+	if err := sqlkit.BeginImmediate(ctx, conn); err != nil {
 		return fmt.Errorf("sqlitefile: lock: %w", err)
 	}
-	defer func() {
-		_, unlockErr := conn.ExecContext(context.WithoutCancel(ctx), "ROLLBACK")
-		err = errors.Join(err, unlockErr)
-	}()
+	defer sqlkit.Rollback(ctx, conn)
 	if err := s.sweep(); err != nil {
 		return fmt.Errorf("sqlitefile: sweep: %w", err)
 	}

@@ -3,9 +3,8 @@ package sqlstore
 import (
 	"context"
 	"database/sql"
-	"database/sql/driver"
 
-	"github.com/jmoiron/sqlx"
+	"github.com/tenancy-go/tenancy/internal/sqlkit"
 )
 
 // session is what *sqlx.DB, *sqlx.Tx and *sqlx.Conn have in common.
@@ -48,9 +47,7 @@ func (s *Store) write(ctx context.Context, do func(tx session) error) error {
 	return nil
 }
 
-// writeSQLite takes the write lock at once: a transaction that reads first and writes
-// later fails if another wrote in between. database/sql has no way to say so that all
-// drivers heed.
+// writeSQLite takes the write lock at once.
 func (s *Store) writeSQLite(ctx context.Context, do func(tx session) error) error {
 	conn, err := s.db.Connx(ctx)
 	if err != nil {
@@ -58,24 +55,15 @@ func (s *Store) writeSQLite(ctx context.Context, do func(tx session) error) erro
 	}
 	defer conn.Close() // gives the connection back; what counts is the commit
 
-	if _, err := conn.ExecContext(ctx, "BEGIN IMMEDIATE"); err != nil {
+	if err := sqlkit.BeginImmediate(ctx, conn.Conn); err != nil {
 		return failed(ctx, "begin", err)
 	}
 	if err := do(conn); err != nil {
-		rollback(ctx, conn)
+		sqlkit.Rollback(ctx, conn.Conn)
 		return err
 	}
-	if _, err := conn.ExecContext(ctx, "COMMIT"); err != nil {
-		rollback(ctx, conn)
+	if err := sqlkit.Commit(ctx, conn.Conn); err != nil {
 		return failed(ctx, "commit", err)
 	}
 	return nil
-}
-
-// rollback leaves conn without a transaction, or closes it for good.
-func rollback(ctx context.Context, conn *sqlx.Conn) {
-	ctx = context.WithoutCancel(ctx)
-	if _, err := conn.ExecContext(ctx, "ROLLBACK"); err != nil {
-		_ = conn.Raw(func(any) error { return driver.ErrBadConn })
-	}
 }

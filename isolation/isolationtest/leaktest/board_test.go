@@ -27,11 +27,14 @@ import (
 	"github.com/tenancy-go/tenancy/tenant"
 )
 
+// wall answers GET /wall with the texts of the request's tenant and of all others.
+type wall func(w http.ResponseWriter, r *http.Request, own, others string)
+
 // board keeps texts in memory, without a database. Each is the tenant's of its host.
 type board struct {
 	mu    sync.Mutex
-	texts map[string][]string                             // by host
-	wall  func(w http.ResponseWriter, own, others string) // answers GET /wall
+	texts map[string][]string // by host
+	wall  wall                // answers GET /wall
 }
 
 func (b *board) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -49,7 +52,7 @@ func (b *board) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 				others = append(others, texts...)
 			}
 		}
-		b.wall(w, strings.Join(b.texts[r.Host], " "), strings.Join(others, " "))
+		b.wall(w, r, strings.Join(b.texts[r.Host], " "), strings.Join(others, " "))
 	case r.Method == http.MethodGet && strings.HasPrefix(r.URL.Path, "/texts/"):
 		name, number, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/texts/"), "-")
 		i := 0
@@ -64,10 +67,10 @@ func (b *board) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // ownWall shows what it should.
-func ownWall(w http.ResponseWriter, own, _ string) { fmt.Fprint(w, own) }
+func ownWall(w http.ResponseWriter, _ *http.Request, own, _ string) { fmt.Fprint(w, own) }
 
 // openBoard returns a board, and what the kit must know about it.
-func openBoard(wall func(w http.ResponseWriter, own, others string)) leaktest.Application {
+func openBoard(wall wall) leaktest.Application {
 	var tenants []leaktest.Tenant
 	for _, t := range []tenant.Tenant{acme, globex} {
 		tenants = append(tenants, leaktest.Tenant{Tenant: t, Address: leaktest.Address{Host: t.Slug + ".example.com"}})
@@ -136,7 +139,7 @@ func TestFindsEveryForm(t *testing.T) {
 	for name, form := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			report, err := leaktest.FindLeaks(t.Context(), openBoard(func(w http.ResponseWriter, own, others string) {
+			report, err := leaktest.FindLeaks(t.Context(), openBoard(func(w http.ResponseWriter, _ *http.Request, own, others string) {
 				_, _ = w.Write(form(strings.Split(others+" ", " ")[0]))
 			}))
 			require.NoError(t, err)
@@ -190,7 +193,7 @@ func zipped(s string) []byte {
 func TestFindsInHeadersAndTrailers(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"X-Others", "Set-Cookie", "Trailer-Of-Others"} {
-		report, err := leaktest.FindLeaks(t.Context(), openBoard(func(w http.ResponseWriter, own, others string) {
+		report, err := leaktest.FindLeaks(t.Context(), openBoard(func(w http.ResponseWriter, _ *http.Request, own, others string) {
 			if strings.HasPrefix(name, "Trailer") {
 				w.Header().Set("Trailer", name)
 				fmt.Fprint(w, own)
@@ -253,7 +256,7 @@ func TestFindsWritesWithoutRows(t *testing.T) {
 
 // A run that reached too little is no clean run.
 func TestUnproven(t *testing.T) {
-	silence := func(w http.ResponseWriter, own, _ string) { w.WriteHeader(http.StatusNoContent) }
+	silence := func(w http.ResponseWriter, _ *http.Request, own, _ string) { w.WriteHeader(http.StatusNoContent) }
 	tests := []struct {
 		name    string
 		change  func(*leaktest.Application)
@@ -284,7 +287,7 @@ func TestUnproven(t *testing.T) {
 			app.Stores = []leaktest.Store{{Name: "cache", List: func(context.Context, tenant.Tenant) ([]leaktest.Entry, error) { return nil, nil }}}
 		}, "store cache never had an entry"},
 		{"an encoding that nobody can read", func(app *leaktest.Application) {
-			app.Handler = &board{texts: make(map[string][]string), wall: func(w http.ResponseWriter, own, _ string) {
+			app.Handler = &board{texts: make(map[string][]string), wall: func(w http.ResponseWriter, _ *http.Request, own, _ string) {
 				w.Header().Set("Content-Encoding", "br")
 				fmt.Fprint(w, own)
 			}}
@@ -362,15 +365,11 @@ func TestLogsAreAttributed(t *testing.T) {
 		logs := leaktest.NewLogs()
 		log := slog.New(logs.Handler(nil))
 		app := openBoard(ownWall)
-		b := app.Handler.(*board)
 		app.Logs = logs
-		app.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			b.wall = func(w http.ResponseWriter, own, others string) {
-				write(r.Context(), log, others)
-				ownWall(w, own, others)
-			}
-			b.ServeHTTP(w, r)
-		})
+		app.Handler = &board{texts: make(map[string][]string), wall: func(w http.ResponseWriter, r *http.Request, own, others string) {
+			write(r.Context(), log, others)
+			ownWall(w, r, own, others)
+		}}
 		app.Rounds = 1
 		report, err := leaktest.FindLeaks(t.Context(), app)
 		require.NoError(t, err)

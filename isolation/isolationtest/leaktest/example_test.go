@@ -10,7 +10,7 @@ import (
 
 // A board on whose wall everybody's texts are, and what the kit says of it.
 func ExampleFindLeaks() {
-	app := openBoard(func(w http.ResponseWriter, own, others string) { fmt.Fprintln(w, own, others) })
+	app := openBoard(func(w http.ResponseWriter, _ *http.Request, own, others string) { fmt.Fprintln(w, own, others) })
 	report, err := leaktest.FindLeaks(context.Background(), app)
 	if err != nil {
 		fmt.Println(err)
