@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"sync/atomic"
 
+	"github.com/lib/pq"
+	"github.com/lib/pq/pqerror"
+
 	"github.com/tenancy-go/tenancy/internal/sqlguard"
 )
 
@@ -127,6 +130,9 @@ func (c *Conn) noted(reported error) error {
 		return err
 	}
 	if err = c.wire.entryFailure(err); err == nil {
+		if state := c.wire.entry.Lost; state != "" && pq.As(reported, pqerror.Code(state)) != nil {
+			c.spent.Store(true)
+		}
 		return reported
 	}
 	c.spent.Store(true)

@@ -26,6 +26,9 @@ type Entry struct {
 	// Keep means that the statements leave prepared statements alone, so that those
 	// without a literal, which tell a tenant nothing about another, can serve the next.
 	Keep bool
+	// Lost, if it is not empty, is an SQLSTATE. A statement that fails with it may mean that
+	// the session has its tenant no more: it goes to nobody else.
+	Lost string
 }
 
 // deallocate drops all prepared statements.

@@ -15,7 +15,7 @@ import (
 // function is a function of the schema tenancy.
 type function struct {
 	name, returns string
-	args          string // names and types, such as "token text"
+	args          string // names and types, such as "token text, VARIADIC word bigint[]"
 	parallel      string // SAFE, RESTRICTED or UNSAFE
 	volatility    string // STABLE or VOLATILE
 	definer       bool   // it runs as the schema's owner, with the catalog's names alone
@@ -38,8 +38,7 @@ func (f function) types() string {
 	}
 	var types []string
 	for arg := range strings.SplitSeq(f.args, ", ") {
-		_, kind, _ := strings.Cut(arg, " ")
-		types = append(types, kind)
+		types = append(types, arg[strings.LastIndexByte(arg, ' ')+1:])
 	}
 	return strings.Join(types, ", ")
 }
@@ -56,10 +55,20 @@ func (f function) sql() string {
 	}
 	var args []string
 	for arg := range strings.SplitSeq(f.args, ", ") {
-		args = append(args, strings.Replace(arg, " ", " pg_catalog.", 1))
+		name := strings.LastIndexByte(arg, ' ') + 1
+		args = append(args, arg[:name]+qualified(arg[name:]))
 	}
-	return fmt.Sprintf("CREATE OR REPLACE FUNCTION tenancy.%s(%s) RETURNS pg_catalog.%s LANGUAGE plpgsql %s PARALLEL %s%s AS $tenancy$%s$tenancy$",
-		f.name, strings.Join(args, ", "), f.returns, f.volatility, f.parallel, security, f.body)
+	return fmt.Sprintf("CREATE OR REPLACE FUNCTION tenancy.%s(%s) RETURNS %s LANGUAGE plpgsql %s PARALLEL %s%s AS $tenancy$%s$tenancy$",
+		f.name, strings.Join(args, ", "), qualified(f.returns), f.volatility, f.parallel, security, f.body)
+}
+
+// qualified returns the name of a type for any search_path. SQL's own words stand for
+// themselves.
+func qualified(kind string) string {
+	if kind == "" || strings.HasPrefix(kind, "bigint") {
+		return kind
+	}
+	return "pg_catalog." + kind
 }
 
 // SQL returns the statements that make the schema tenancy, with the functions

@@ -74,12 +74,13 @@
 // Plain stops mistakes, not attackers who can write SQL. The pool's statement guard
 // refuses SET and RESET but does not look inside a SELECT. Bind parameters, always.
 //
-// [Sealed] is what to choose on connections straight to a primary server. The pool
-// sends a token, signed with a key that SQL cannot read, whenever a connection passes to a
-// tenant; the database verifies it once and writes the tenant into private sequences, whose
+// [Sealed] is what to choose on connections straight to a primary server. A connection is
+// opened by a token, signed with a key that SQL cannot read, of which both sides make a
+// secret. Whenever the connection passes to a tenant, the pool sends a token made with that;
+// the database verifies it once and writes the tenant into private sequences, whose
 // last value each session has for itself. SQL of the runtime role cannot set them: it can
 // only empty them (DISCARD SEQUENCES), and then that connection serves no tenant any
-// more. A token is good for one session, once, within a minute. It writes, so it needs a server
+// more. A token is good for one session, once. It writes, so it needs a server
 // that is not read-only.
 //
 // [Signed] keeps the token in a setting, and every statement verifies it. SQL may

@@ -2,7 +2,6 @@ package row_test
 
 import (
 	"database/sql/driver"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -66,8 +65,9 @@ func TestTokensAreNotSeen(t *testing.T) {
 			require.NoError(t, victim.enter(a.strategy, globex))
 			require.NoError(t, c.enter(a.strategy, globex))
 			require.NoError(t, c.enter(a.strategy, acme))
-			token := a.spy.last("confine", victim.conn.(*spied).BackendPID(), 1, false)
-			require.Len(t, strings.Split(token, ".")[0], 64)
+			for _, sent := range a.spy.tokens {
+				require.GreaterOrEqual(t, len(sent.secret()), 64, sent.token)
+			}
 
 			for _, query := range []string{
 				`SELECT query FROM pg_stat_activity`, `SELECT pg_stat_get_activity(NULL)::text`, `SELECT statement FROM pg_prepared_statements`, `SELECT statement FROM pg_cursors`,
@@ -76,7 +76,7 @@ func TestTokensAreNotSeen(t *testing.T) {
 			} {
 				for _, text := range c.all(query) {
 					for _, sent := range a.spy.tokens {
-						assert.NotContains(t, text, sent.token[:64], query)
+						assert.NotContains(t, text, sent.secret(), query)
 					}
 				}
 			}
@@ -92,12 +92,22 @@ func TestErrorsRepeatNoToken(t *testing.T) {
 	a := newArena(t, arenas()[1].opts...)
 	c := newSession(t, a.strategy)
 	require.NoError(t, c.enter(a.strategy, acme))
-	token := a.spy.last("confine", c.conn.(*spied).BackendPID(), 1, false)
-	err := c.exec(`SELECT tenancy.enter('` + token + `')`)
-	require.ErrorContains(t, err, "the token was used before")
-	assert.NotContains(t, err.Error(), token[:64])
-	require.ErrorContains(t, c.exec(`SELECT tenancy.enter('`+token[:64]+`.k1.1')`), "the token is not genuine")
-	require.ErrorContains(t, c.exec(`SELECT tenancy.enter('`+token[1:]+`')`), "its key is not installed")
+	pid := c.conn.(*spied).BackendPID()
+	confined, opened := a.spy.last("confine", pid, 1, false), a.spy.last("open", pid, 1, false)
+	for _, refused := range []struct{ call, why string }{
+		{"enter(" + confined + ")", "the token was used before"},
+		{"open(" + opened + ")", "the token was used before"},
+		{"open('" + opened[1:65] + ".k1.1')", "the token is not genuine"},
+		{"open('" + opened[2:] + ")", "its key is not installed"},
+		{"enter(" + confined + ", 1)", "the token is not genuine"},
+		{"enter(" + confined + ")", "is not yet defined in this session"},
+	} {
+		err := c.exec(`SELECT tenancy.` + refused.call)
+		require.ErrorContains(t, err, refused.why, refused.call)
+		for _, sent := range a.spy.tokens {
+			assert.NotContains(t, err.Error(), sent.secret())
+		}
+	}
 }
 
 // TestWhatHasNoTenant holds the documentation to the truth: these are no rows of tenant

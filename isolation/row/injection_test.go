@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -22,7 +23,7 @@ import (
 // attack is a piece of SQL that acme's user puts into an application's query, to see
 // globex's rows. $forged, $other, $old, $theirs and $open stand for tokens: made up, of globex's on
 // another connection, acme's earlier one and globex's earlier one on this connection, and the one that
-// opened it. $pid stands for its process.
+// opened it, each as it is written between parentheses. $pid stands for its process.
 type attack struct {
 	name   string
 	sql    string
@@ -53,30 +54,33 @@ var attacks = []attack{
 	{name: "PREPARE and EXECUTE", sql: `PREPARE p AS SELECT set_config('tenancy.tenant', 'globex', false); EXECUTE p; DEALLOCATE p`, how: stacked, plain: true},
 	{name: "COPY of a query", sql: `COPY (SELECT set_config('tenancy.tenant', 'globex', false)) TO STDOUT`, how: stacked},
 	{name: "EXPLAIN ANALYZE", sql: `EXPLAIN ANALYZE SELECT set_config('tenancy.tenant', 'globex', false)`, how: stacked, plain: true},
-	{name: "token made up", sql: `set_config('tenancy.token', '$forged', false)`},
-	{name: "token made up, SET", sql: `SET tenancy.token = '$forged'`, how: stacked},
-	{name: "token of another connection", sql: `set_config('tenancy.token', '$other', false)`},
-	{name: "token of another connection, SET", sql: `SET tenancy.token = '$other'`, how: stacked},
-	{name: "own older token", sql: `set_config('tenancy.token', '$old', false)`},
+	{name: "token made up", sql: `set_config('tenancy.token', $forged, false)`},
+	{name: "token made up, SET", sql: `SET tenancy.token = $forged`, how: stacked},
+	{name: "token of another connection", sql: `set_config('tenancy.token', $other, false)`},
+	{name: "token of another connection, SET", sql: `SET tenancy.token = $other`, how: stacked},
+	{name: "own older token", sql: `set_config('tenancy.token', $old, false)`},
 	{name: "no token", sql: `set_config('tenancy.token', '', false)`},
 	{name: "RESET", sql: `RESET tenancy.token; RESET tenancy.tenant`, how: stacked},
 	{name: "RESET ALL", sql: `RESET ALL`, how: stacked},
-	{name: "enter, made up", sql: `tenancy.enter('$forged')`},
-	{name: "enter, another connection's", sql: `tenancy.enter('$other')`},
-	{name: "enter, own older", sql: `tenancy.enter('$old')`},
-	{name: "enter, theirs on this connection", sql: `tenancy.enter('$theirs')`, sealed: true},
-	{name: "confine, made up", sql: `tenancy.confine('$forged')`},
-	{name: "confine, another connection's", sql: `tenancy.confine('$other')`},
-	{name: "confine, own older", sql: `tenancy.confine('$old')`},
-	{name: "confine, theirs on this connection", sql: `SELECT tenancy.confine('$theirs')`, how: stacked, sealed: true},
-	{name: "present", sql: `tenancy.present('$other')`},
-	{name: "keep", sql: `tenancy.keep('$forged')`},
-	{name: "open, made up", sql: `tenancy.open('$forged')`},
-	{name: "open again", sql: `tenancy.open('$open')`, sealed: true},
+	{name: "enter, made up", sql: `tenancy.enter($forged)`},
+	{name: "enter, another connection's", sql: `tenancy.enter($other)`},
+	{name: "enter, own older", sql: `tenancy.enter($old)`},
+	{name: "enter, theirs on this connection", sql: `tenancy.enter($theirs)`, sealed: true},
+	{name: "confine, made up", sql: `tenancy.confine($forged)`},
+	{name: "confine, another connection's", sql: `tenancy.confine($other)`},
+	{name: "confine, own older", sql: `tenancy.confine($old)`},
+	{name: "confine, theirs on this connection", sql: `SELECT tenancy.confine($theirs)`, how: stacked, sealed: true},
+	{name: "present", sql: `tenancy.present($other)`},
+	{name: "keep", sql: `tenancy.keep($forged)`},
+	{name: "open, made up", sql: `tenancy.open($forged)`},
+	{name: "open again", sql: `tenancy.open($open)`, sealed: true},
 	{name: "clear", sql: `tenancy.clear()`},
-	{name: "all from the start: emptied, opened, entered", sql: `DISCARD SEQUENCES; SELECT tenancy.open('$open'); SELECT tenancy.enter('$theirs')`, how: stacked, sealed: true},
-	{name: "emptied, entered", sql: `DISCARD SEQUENCES; SELECT tenancy.enter('$theirs')`, how: stacked, sealed: true},
-	{name: "entered in a transaction that ends", sql: `BEGIN; SELECT tenancy.enter('$theirs'); ROLLBACK`, how: stacked, sealed: true},
+	{name: "the same, guessed", sql: `SELECT tenancy.enter($forged); SELECT tenancy.enter($theirs)`, how: stacked, sealed: true},
+	{name: "numbers as a token", sql: `tenancy.enter('\x', 1, 1)`},
+	{name: "no words", sql: `tenancy.enter('\x', 1, VARIADIC '{}')`},
+	{name: "all from the start: emptied, opened, entered", sql: `DISCARD SEQUENCES; SELECT tenancy.open($open); SELECT tenancy.enter($theirs)`, how: stacked, sealed: true},
+	{name: "emptied, entered", sql: `DISCARD SEQUENCES; SELECT tenancy.enter($theirs)`, how: stacked, sealed: true},
+	{name: "entered in a transaction that ends", sql: `BEGIN; SELECT tenancy.enter($theirs); ROLLBACK`, how: stacked, sealed: true},
 	{name: "no arguments", sql: `tenancy.enter(NULL)`},
 	{name: "token of escapes", sql: `set_config('tenancy.token', repeat('0', 64) || E'.k1.0.9999999999.\\147lobex', false)`},
 	{name: "tenant as a UUID", sql: `tenancy.current_tenant_uuid()`},
@@ -88,11 +92,17 @@ var attacks = []attack{
 	{name: "setval", sql: `setval('tenancy.tenant', 1)`},
 	{name: "setval by the OID", sql: `setval((SELECT oid FROM pg_class WHERE relname = 'tenant'), 1)`},
 	{name: "nextval", sql: `nextval('tenancy.tenant')`},
-	{name: "nextval of the count", sql: `nextval('tenancy.session')`},
-	{name: "currval of the count", sql: `currval('tenancy.session')`, how: reading},
+	{name: "nextval of the count", sql: `nextval('tenancy.seal')`},
+	{name: "currval of the count", sql: `currval('tenancy.seal')`, how: reading},
+	{name: "currval of the secret", sql: `currval('tenancy.secret_1')`, how: reading},
+	{name: "last value of the secret", sql: `(SELECT last_value FROM tenancy.secret_1)`, how: reading},
+	{name: "last values of all", sql: `(SELECT string_agg(last_value::text, ' ') FROM pg_sequences WHERE schemaname = 'tenancy')`, how: reading},
+	{name: "setval of the secret", sql: `setval('tenancy.secret_1', 1)`},
+	{name: "setval of the count", sql: `setval('tenancy.seal', 1)`},
+	{name: "keys made to look retired", sql: `nextval('tenancy.retired')`},
 	{name: "last value", sql: `(SELECT last_value FROM tenancy.tenant)`, how: reading},
 	{name: "lastval", sql: `lastval()`, how: reading},
-	{name: "pg_sequence_last_value", sql: `pg_sequence_last_value((SELECT oid FROM pg_class WHERE relname = 'session'))`, how: reading},
+	{name: "pg_sequence_last_value", sql: `pg_sequence_last_value((SELECT oid FROM pg_class WHERE relname = 'seal'))`, how: reading},
 	{name: "the key", sql: `(SELECT inner_pad FROM tenancy.keys)`, how: reading},
 	{name: "the key, as XML", sql: `table_to_xml('tenancy.keys', true, true, '')`, how: reading},
 	{name: "the key, as statistics", sql: `(SELECT string_agg(most_common_vals::text, '') FROM pg_stats WHERE schemaname = 'tenancy')`, how: reading},
@@ -222,7 +232,7 @@ type spy struct {
 
 type sent struct {
 	pid             int
-	function, token string
+	function, token string // the token as it is written between parentheses
 }
 
 func (s *spy) Connect(ctx context.Context) (driver.Conn, error) {
@@ -240,10 +250,13 @@ type spied struct {
 
 func (c *spied) Unwrap() driver.Conn { return c.Conn }
 
+func (c *spied) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
+	c.spy.noteValues(c.BackendPID(), query, args)
+	return c.Conn.QueryContext(ctx, query, args)
+}
+
 func (c *spied) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
-	if len(args) == 1 {
-		c.spy.note(c.BackendPID(), query, fmt.Sprint(args[0].Value))
-	}
+	c.spy.noteValues(c.BackendPID(), query, args)
 	return c.Conn.ExecContext(ctx, query, args)
 }
 
@@ -253,7 +266,7 @@ func (c *spied) Enter(e postgres.Entry) error {
 		e.Renew = func() ([]postgres.Statement, error) {
 			statements, err := renew()
 			for _, s := range statements {
-				c.spy.note(c.BackendPID(), s.Query, strings.Join(s.Args, ""))
+				c.spy.note(c.BackendPID(), s.Query, s.Args)
 			}
 			return statements, err
 		}
@@ -261,15 +274,28 @@ func (c *spied) Enter(e postgres.Entry) error {
 	return c.Conn.Enter(e)
 }
 
-// note remembers the argument of a function of the schema tenancy, if it is one's.
-func (s *spy) note(pid int, query, token string) {
+func (s *spy) noteValues(pid int, query string, args []driver.NamedValue) {
+	var texts []string
+	for _, arg := range args {
+		texts = append(texts, fmt.Sprint(arg.Value))
+	}
+	s.note(pid, query, texts)
+}
+
+// note remembers the arguments of a function of the schema tenancy, if it is one's.
+func (s *spy) note(pid int, query string, args []string) {
 	for _, function := range []string{"open", "confine", "present"} {
-		if strings.Contains(query, "tenancy."+function+"($1)") {
+		if strings.Contains(query, "tenancy."+function+"($1") {
 			s.mu.Lock()
-			s.tokens = append(s.tokens, sent{pid, function, token})
+			s.tokens = append(s.tokens, sent{pid, function, "'" + strings.Join(args, "', '") + "'"})
 			s.mu.Unlock()
 		}
 	}
+}
+
+// secret is the part of the token that nobody could make up.
+func (t sent) secret() string {
+	return strings.TrimPrefix(regexp.MustCompile(`'(\\x)?[0-9a-f]{64,96}`).FindString(t.token), `'`)
 }
 
 // last returns the nth last token that was sent for a function, on pid's session or, if
@@ -284,7 +310,7 @@ func (s *spy) last(function string, pid, n int, other bool) string {
 			}
 		}
 	}
-	return "none"
+	return "'none'"
 }
 
 // arena is an application with an open door, in one mode.
@@ -315,7 +341,7 @@ func in(t testing.TB, who tenant.Tenant) context.Context { return tenant.NewCont
 
 // arm fills tokens into an attack on the session of a process.
 func (a *arena) arm(text string, pid int) string {
-	forged := strings.Repeat("0", 64) + fmt.Sprintf(".k1.%d.9999999999.globex", pid)
+	forged := "'" + strings.Repeat("0", 64) + fmt.Sprintf(".k1.%d.9999999999.globex'", pid)
 	if genuine := a.spy.last("confine", pid, 1, false); len(genuine) > 64 {
 		forged = genuine[:63] + string('0'+(genuine[63]+1)%10) + genuine[64:]
 	}

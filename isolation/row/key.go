@@ -59,9 +59,13 @@ func (k Key) LogValue() slog.Value { return slog.StringValue(k.String()) }
 // sign returns a token: claim, which begins with the key's ID, behind its
 // HMAC-SHA256. Purpose keeps tokens of one use from another.
 func (k Key) sign(purpose, claim string) string {
+	return hex.EncodeToString(k.mac(purpose, claim)) + "." + claim
+}
+
+func (k Key) mac(purpose, claim string) []byte {
 	mac := hmac.New(sha256.New, k.secret)
 	mac.Write([]byte(purpose + "." + claim))
-	return hex.EncodeToString(mac.Sum(nil)) + "." + claim
+	return mac.Sum(nil)
 }
 
 // pads are what HMAC makes of the secret (RFC 2104): the database computes

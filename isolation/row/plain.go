@@ -23,6 +23,8 @@ func (plain) admit(context.Context, driver.Conn) error { return nil }
 
 func (plain) renewAfter() time.Duration { return 0 }
 
+func (plain) retired() string { return "" }
+
 // enter relies on SET, not on set_config, which is a whole SELECT to plan.
 func (plain) enter(ctx context.Context, conn driver.Conn, id tenant.ID) error {
 	return pgsession.Confine(ctx, conn, "SET tenancy.tenant = "+pq.QuoteLiteral(id.String()))

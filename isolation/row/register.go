@@ -3,7 +3,6 @@ package row
 import (
 	"encoding/binary"
 	"encoding/hex"
-	"strconv"
 	"strings"
 
 	"github.com/tenancy-go/tenancy/tenant"
@@ -15,6 +14,7 @@ import (
 // place of a length.
 const (
 	wordSize  = 8
+	maxWords  = 8
 	uuidLen   = 64                   // longer than any ID
 	uuidWord  = int64(uuidLen) << 56 // what the first register holds for a UUID
 	uuidBytes = 16
@@ -56,16 +56,4 @@ func uuidOf(id tenant.ID) (u [uuidBytes]byte, ok bool) {
 	}
 	n, err := hex.Decode(u[:], []byte(strings.ReplaceAll(id.String(), "-", "")))
 	return u, err == nil && n == uuidBytes
-}
-
-// join returns numbers with dots between.
-func join(numbers []int64) string {
-	var b []byte
-	for i, n := range numbers {
-		if i > 0 {
-			b = append(b, '.')
-		}
-		b = strconv.AppendInt(b, n, 10)
-	}
-	return string(b)
 }

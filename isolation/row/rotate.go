@@ -38,8 +38,9 @@ func (s *Strategy) Rotate(ctx context.Context, key Key) error {
 }
 
 // Retire takes a key out of the database, for good: what is signed with it is refused
-// from then on, and its ID is never used again. A session that Sealed gave to a tenant
-// before keeps that tenant until it passes to the next.
+// from then on, and its ID is never used again. A session that Sealed opened before
+// keeps the tenant it has, and then accepts no other: the pool opens another session. When
+// Retire fails, do it again.
 func (s *Strategy) Retire(ctx context.Context, id string) error {
 	if s.keys == nil {
 		return errNoKeys
@@ -61,7 +62,12 @@ func (s *Strategy) Retire(ctx context.Context, id string) error {
 		return err
 	}
 	s.keys.drop(id)
-	return nil
+	if s.mode.retired() == "" {
+		return nil
+	}
+	return s.administer(ctx, func(ctx context.Context, tx *sql.Tx, _ string) error {
+		return run(ctx, tx, []string{s.mode.retired()})
+	})
 }
 
 // installKeys installs the keys that are missing. Of those that are retired, only the

@@ -37,7 +37,7 @@ func (m signed) enter(ctx context.Context, conn driver.Conn, id tenant.ID) error
 	if err := idle(conn); err != nil {
 		return err
 	}
-	if err := confine(ctx, conn, m.token(id, c.BackendPID(), m.life)); err != nil {
+	if err := confine(ctx, conn, m.keep(id, c)); err != nil {
 		return fmt.Errorf("isolation/row: confine connection: %w", err)
 	}
 	return nil
@@ -45,13 +45,18 @@ func (m signed) enter(ctx context.Context, conn driver.Conn, id tenant.ID) error
 
 // ride is enter, with a token for each flight.
 func (m signed) ride(conn driver.Conn, id tenant.ID) postgres.Entry {
-	return confining(func() (string, error) {
+	return confining(func() (postgres.Statement, error) {
 		c, err := session(conn)
 		if err != nil {
-			return "", err
+			return postgres.Statement{}, err
 		}
-		return m.token(id, c.BackendPID(), m.life), nil
+		return m.keep(id, c), nil
 	})
+}
+
+// keep returns the call that leaves a token on c's session.
+func (m signed) keep(id tenant.ID, c *postgres.Conn) postgres.Statement {
+	return postgres.Statement{Query: "SELECT tenancy.confine($1)", Args: []string{m.token(id, c.BackendPID(), m.life)}}
 }
 
 // local sends a token with each transaction. It is for whatever session the pooler
@@ -76,6 +81,8 @@ func (m signed) token(id tenant.ID, pid int, life time.Duration) string {
 
 func (m signed) renewAfter() time.Duration { return m.life * 2 / 3 }
 
+func (signed) retired() string { return "" }
+
 func (signed) private() []relation { return []relation{keysTable} }
 
 // functions set the token as the schema's owner, who may where [Harden] took set_config
@@ -87,13 +94,7 @@ func (signed) functions() []function {
 -- mode: signed
 DECLARE
   token text := current_setting('tenancy.token', true);` + claimed + `
-BEGIN` + verification(modeSigned) + `
-  IF split_part(claim, '.', 2) NOT IN ('0', pg_backend_pid()::text) THEN
-    RAISE EXCEPTION 'tenancy: the token is for another session' USING ERRCODE = '42501';
-  END IF;
-  IF split_part(claim, '.', 3)::int8 < date_part('epoch', now()) THEN
-    RAISE EXCEPTION 'tenancy: the token has expired' USING ERRCODE = '42501';
-  END IF;
+BEGIN` + verification(modeSigned, "'0', pg_backend_pid()::text", "now()") + `
   RETURN split_part(claim, '.', 4);
 END`},
 		{name: "current_tenant_uuid", returns: "uuid", parallel: "RESTRICTED", volatility: "STABLE", body: "\n-- mode: signed" + uuidBody},

@@ -19,18 +19,18 @@ import (
 
 func TestStrategy(t *testing.T) {
 	t.Parallel()
-	t.Run("text", func(t *testing.T) { runSuite(t, isolationtest.SharedTables()) })
-	t.Run("uuid", func(t *testing.T) { runSuite(t, isolationtest.SharedUUIDTables()) })
+	t.Run("text", func(t *testing.T) { runSuite(t, isolationtest.SharedTables(), 0, 1) })
+	t.Run("uuid", func(t *testing.T) { runSuite(t, isolationtest.SharedUUIDTables(), 1, 2) })
 }
 
-func runSuite(t *testing.T, migrations fs.FS) {
+func runSuite(t *testing.T, migrations fs.FS, part, parts int) {
 	t.Parallel()
 	f := open(t, `CREATE ROLE $app_system LOGIN BYPASSRLS PASSWORD '`+password+`'`)
 	s := f.strategy(t, row.Migrations(migrations), row.System(f.connector(t, f.db.As(f.role+"_system", password))))
 	require.NoError(t, s.Migrate(t.Context(), acme))
 	f.exec(t, `GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO $app_system`)
 
-	isolationtest.TestStrategy(t, func(t *testing.T, opts ...isolation.Option) isolationtest.Target {
+	runPart(t, part, parts, func(t *testing.T, opts ...isolation.Option) isolationtest.Target {
 		pool, err := isolation.New(s, opts...)
 		require.NoError(t, err)
 		return isolationtest.Target{

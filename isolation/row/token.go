@@ -5,6 +5,7 @@ import (
 	"database/sql/driver"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/tenancy-go/tenancy/isolation/postgres"
@@ -20,30 +21,35 @@ var keysTable = relation{name: "keys", columns: "id pg_catalog.text PRIMARY KEY,
 	"installed pg_catalog.timestamptz NOT NULL DEFAULT pg_catalog.now(), retired pg_catalog.timestamptz"}
 
 // verification is the part of a plpgsql function that compares the mac of its
-// variable token, for a purpose. The macs are compared as hashes, so that the time it
-// takes tells nothing of how much of a guess is right. The errors repeat nothing of the
-// token.
-func verification(purpose string) string {
+// variable token, for a purpose, and the process and the expiry in it, which are the second
+// and third word of its claim: the process is one of a list of expressions, and the time
+// expires is compared with. The macs are compared as hashes, so that the time it takes
+// tells nothing of how much of a guess is right. The errors repeat nothing of the token.
+//
+// What holds is one expression: each is made ready anew in each transaction.
+func verification(purpose, processes, time string) string {
+	genuine := "(sha256(convert_to(encode(" + hmacOf(purpose) + ", 'hex'), 'UTF8')) = sha256(convert_to(left(token, 64), 'UTF8')))"
+	here := "split_part(claim, '.', 2) IN (" + processes + ")"
 	return `
   SELECT k.inner_pad, k.outer_pad INTO inner_pad, outer_pad FROM tenancy.keys AS k WHERE k.id = split_part(claim, '.', 1);
-  IF inner_pad IS NULL THEN
-    RAISE EXCEPTION 'tenancy: there is no token on this session, or its key is not installed or was retired' USING ERRCODE = '42501';
-  END IF;
-  IF (sha256(convert_to(encode(sha256(outer_pad || sha256(inner_pad || convert_to('` + purpose + `.' || claim, 'UTF8'))), 'hex'), 'UTF8'))
-      = sha256(convert_to(left(token, 64), 'UTF8'))) IS NOT TRUE THEN
-    RAISE EXCEPTION 'tenancy: the token is not genuine' USING ERRCODE = '42501';
+  IF (` + genuine + ` AND ` + here + ` AND split_part(claim, '.', 3)::int8 >= date_part('epoch', ` + time + `)) IS NOT TRUE THEN
+    IF inner_pad IS NULL THEN
+      RAISE EXCEPTION 'tenancy: there is no token on this session, or its key is not installed or was retired' USING ERRCODE = '42501';
+    END IF;
+    IF ` + genuine + ` IS NOT TRUE THEN
+      RAISE EXCEPTION 'tenancy: the token is not genuine' USING ERRCODE = '42501';
+    END IF;
+    IF (` + here + `) IS NOT TRUE THEN
+      RAISE EXCEPTION 'tenancy: the token is for another session' USING ERRCODE = '42501';
+    END IF;
+    RAISE EXCEPTION 'tenancy: the token has expired: it was on its way for too long, or the clocks of application and database differ' USING ERRCODE = '42501';
   END IF;`
 }
 
-// bound is the part that compares process and expiry of a verified token, which are
-// the second and third word of its claim.
-const bound = `
-  IF split_part(claim, '.', 2) <> pg_backend_pid()::text THEN
-    RAISE EXCEPTION 'tenancy: the token is for another session' USING ERRCODE = '42501';
-  END IF;
-  IF split_part(claim, '.', 3)::int8 < date_part('epoch', clock_timestamp()) THEN
-    RAISE EXCEPTION 'tenancy: the token has expired: it was on its way for too long, or the clocks of application and database differ' USING ERRCODE = '42501';
-  END IF;`
+// hmacOf is the expression that the database computes [Key.mac] of claim by.
+func hmacOf(purpose string) string {
+	return "sha256(outer_pad || sha256(inner_pad || convert_to('" + purpose + ".' || claim, 'UTF8')))"
+}
 
 // claimed are the variables that verification uses.
 const claimed = `
@@ -56,16 +62,23 @@ func expiry(now time.Time, life time.Duration) string {
 	return strconv.FormatInt(now.Add(life).Unix(), 10)
 }
 
-// call runs a function of the schema tenancy with one argument, in one flight. The
-// token is an argument, not a part of the text, so that no other session finds it in
-// pg_stat_activity.
-func call(ctx context.Context, conn driver.Conn, function, token string) error {
+// call runs a query in one flight. Tokens are arguments, not a part of the text, so that
+// no other session finds them in pg_stat_activity.
+func call(ctx context.Context, conn driver.Conn, query string, args ...string) error {
 	execer, ok := conn.(driver.ExecerContext)
 	if !ok {
 		return fmt.Errorf("isolation/row: connection of type %T runs no statements", conn)
 	}
-	_, err := execer.ExecContext(ctx, "SELECT tenancy."+function+"($1)", []driver.NamedValue{{Ordinal: 1, Value: token}})
+	_, err := execer.ExecContext(ctx, query, named(args))
 	return err
+}
+
+func named(args []string) []driver.NamedValue {
+	values := make([]driver.NamedValue, len(args))
+	for i, arg := range args {
+		values[i] = driver.NamedValue{Ordinal: i + 1, Value: arg}
+	}
+	return values
 }
 
 // session returns the connection of package postgres that conn is or wraps.
@@ -87,22 +100,19 @@ func session(conn driver.Conn) (*postgres.Conn, error) {
 	}}}
 }
 
-// confine drops what is prepared and calls tenancy.confine, in one flight.
-func confine(ctx context.Context, conn driver.Conn, token string) error {
-	return call(ctx, conn, "forget(), tenancy.confine", token)
+// confine drops what is prepared and calls tenancy.confine as by has it, in one flight.
+func confine(ctx context.Context, conn driver.Conn, by postgres.Statement) error {
+	return call(ctx, conn, strings.Replace(by.Query, "SELECT ", "SELECT tenancy.forget(), ", 1), by.Args...)
 }
 
 // confining returns an entry that calls tenancy.confine with a token of its own each
 // time, since a session takes none twice. The statement must not be prepared under a
 // name: SQL of the tenant before could have put another in its place (DEALLOCATE, PREPARE),
 // which would run instead and get the token.
-func confining(token func() (string, error)) postgres.Entry {
+func confining(by func() (postgres.Statement, error)) postgres.Entry {
 	return postgres.Entry{Keep: true, Renew: func() ([]postgres.Statement, error) {
-		t, err := token()
-		if err != nil {
-			return nil, err
-		}
-		return []postgres.Statement{{Query: "SELECT tenancy.confine($1)", Args: []string{t}}}, nil
+		s, err := by()
+		return []postgres.Statement{s}, err
 	}}
 }
 

@@ -18,21 +18,21 @@ import (
 func TestStrategy(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
-	runSuite(t, f, f.strategy(t, suiteOptions(f)...))
+	runSuite(t, f, f.strategy(t, suiteOptions(f)...), 0, 1)
 	require.NoError(t, f.strategy(t).Verify(t.Context()))
 }
 
 func TestStrategyWithoutSetConfig(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
-	runSuite(t, f, f.strategy(t, append(suiteOptions(f), schema.RevokeSetConfig())...))
+	runSuite(t, f, f.strategy(t, append(suiteOptions(f), schema.RevokeSetConfig())...), 0, 2)
 }
 
 func TestStrategyWithLoginRoles(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	s := f.strategy(t, append(suiteOptions(f), f.loginRoles())...)
-	runSuite(t, f, s)
+	runSuite(t, f, s, 1, 2)
 	require.NoError(t, s.Verify(t.Context()))
 }
 
@@ -43,9 +43,14 @@ func suiteOptions(f *fixture) []schema.Option {
 	}
 }
 
-func runSuite(t *testing.T, f *fixture, s *schema.Strategy) {
+// runSuite runs the suite, or by default one of parts of it, of which others run the
+// rest.
+func runSuite(t *testing.T, f *fixture, s *schema.Strategy, part, parts int) {
 	t.Helper()
-	isolationtest.TestStrategy(t, func(t *testing.T, opts ...isolation.Option) isolationtest.Target {
+	if thorough.On() {
+		part, parts = 0, 1
+	}
+	isolationtest.TestPart(t, part, parts, func(t *testing.T, opts ...isolation.Option) isolationtest.Target {
 		target, err := f.target(s, opts...)
 		require.NoError(t, err)
 		return target
@@ -82,15 +87,7 @@ func TestThroughPgBouncer(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	s := pooledStrategy(t, f)
-	parts := 2 // by default every other clause
-	if thorough.On() {
-		parts = 1
-	}
-	isolationtest.TestPart(t, 0, parts, func(t *testing.T, opts ...isolation.Option) isolationtest.Target {
-		target, err := f.target(s, opts...)
-		require.NoError(t, err)
-		return target
-	})
+	runSuite(t, f, s, 0, 2)
 	require.NoError(t, s.Verify(t.Context()))
 }
 

@@ -67,22 +67,18 @@ func Enter(conn driver.Conn, e postgres.Entry) error {
 
 // Clearing is the part of a function in plpgsql that does what [Reset] does, but for
 // the sequences' last values and for statements that the driver prepared, whose texts
-// it cannot tell from others'. What is rarely there is looked for before it is cleared,
-// which costs less.
+// it cannot tell from others'. To look for cursors and channels would cost more than to
+// close them. In each transaction, what an expression costs is above all that it is there,
+// however much is in it.
 //
 // It runs under whatever settings it finds, so every name in it is qualified.
 const Clearing = `
-  PERFORM pg_catalog.pg_advisory_unlock_all();
-  IF pg_catalog.current_setting('role') OPERATOR(pg_catalog.<>) 'none' THEN
+  IF pg_catalog.pg_advisory_unlock_all() IS NULL OR pg_catalog.current_setting('role') OPERATOR(pg_catalog.<>) 'none' THEN
     SET ROLE NONE;
   END IF;
   RESET ALL;
-  IF EXISTS (SELECT FROM pg_catalog.pg_cursor()) THEN
-    EXECUTE 'CLOSE ALL';
-  END IF;
-  IF EXISTS (SELECT FROM pg_catalog.pg_listening_channels()) THEN
-    UNLISTEN *;
-  END IF;
+  EXECUTE 'CLOSE ALL';
+  UNLISTEN *;
   IF pg_catalog.pg_my_temp_schema() OPERATOR(pg_catalog.<>) 0::pg_catalog.oid THEN
     DISCARD TEMP;
   END IF;
