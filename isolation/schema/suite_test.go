@@ -25,14 +25,14 @@ func TestStrategy(t *testing.T) {
 func TestStrategyWithoutSetConfig(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
-	runSuite(t, f, f.strategy(t, append(suiteOptions(f), schema.RevokeSetConfig())...), 0, 2)
+	runSuite(t, f, f.strategy(t, append(suiteOptions(f), schema.RevokeSetConfig())...), 0, 3)
 }
 
 func TestStrategyWithLoginRoles(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	s := f.strategy(t, append(suiteOptions(f), f.loginRoles())...)
-	runSuite(t, f, s, 1, 2)
+	runSuite(t, f, s, 2, 3)
 	require.NoError(t, s.Verify(t.Context()))
 }
 
@@ -87,7 +87,7 @@ func TestThroughPgBouncer(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	s := pooledStrategy(t, f)
-	runSuite(t, f, s, 0, 2)
+	runSuite(t, f, s, 1, 3)
 	require.NoError(t, s.Verify(t.Context()))
 }
 
