@@ -39,8 +39,9 @@ func (s *Strategy) Rotate(ctx context.Context, key Key) error {
 
 // Retire takes a key out of the database, for good: what is signed with it is refused
 // from then on, and its ID is never used again. A session that Sealed opened before
-// keeps the tenant it has, and then accepts no other: the pool opens another session. When
-// Retire fails, do it again.
+// keeps the tenant it has, and then accepts no other: the pool opens another session. With
+// Signed, a REPEATABLE READ transaction that began before goes on to its end. When Retire
+// fails, do it again.
 func (s *Strategy) Retire(ctx context.Context, id string) error {
 	if s.keys == nil {
 		return errNoKeys

@@ -181,7 +181,7 @@ END`},
 DECLARE
   epoch int8 := ` + sealEpoch + `; -- before the key is looked for, which may be retired meanwhile
   secret text;` + claimed + `
-BEGIN` + verification("open", "pg_backend_pid()::text", "clock_timestamp()") + `
+BEGIN` + verification("open", "pg_backend_pid()::text", "clock_timestamp()", " FOR SHARE") + `
   DELETE FROM tenancy.opened WHERE until < clock_timestamp();
   INSERT INTO tenancy.opened (count, until) VALUES (split_part(claim, '.', 4)::int8, to_timestamp(split_part(claim, '.', 3)::int8) + '1 minute')
     ON CONFLICT DO NOTHING;

@@ -1,9 +1,12 @@
 package row_test
 
 import (
+	"crypto/hmac"
 	"crypto/rand"
+	"crypto/sha256"
 	"database/sql"
 	"database/sql/driver"
+	"encoding/hex"
 	"fmt"
 	"strings"
 	"testing"
@@ -169,6 +172,36 @@ func TestThePoolReplacesSessions(t *testing.T) {
 	for _, who := range []tenant.Tenant{acme, globex, acme} {
 		require.NoError(t, count(who), "a retired key interrupts nothing")
 	}
+}
+
+// TestARetiredKeyOpensNothing has somebody who knows a retired key use it in a transaction
+// whose snapshot is from before.
+func TestARetiredKeyOpensNothing(t *testing.T) {
+	t.Parallel()
+	f := open(t, tables)
+	secret := []byte("not as random as a key in production should be")
+	known, err := row.NewKey("k1", secret)
+	require.NoError(t, err)
+	s := f.installed(t, row.Sealed(known))
+	for _, level := range []string{"READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"} {
+		c := newSession(t, s)
+		require.NoError(t, c.enter(s, acme))
+		c.must(`BEGIN ISOLATION LEVEL ` + level)
+		c.must(`SELECT title FROM orders`)
+		if level == "READ COMMITTED" {
+			require.NoError(t, s.Rotate(t.Context(), newKey(t, "k2")))
+		}
+		defer func() {
+			claim := fmt.Sprintf("k1.%d.%d.5", c.conn.(*postgres.Conn).BackendPID(), time.Now().Add(50*time.Second).Unix())
+			mac := hmac.New(sha256.New, secret)
+			mac.Write([]byte("open." + claim))
+			c.must(`DISCARD SEQUENCES`)
+			err := c.exec(`SELECT tenancy.open('` + hex.EncodeToString(mac.Sum(nil)) + "." + claim + `')`)
+			require.Error(t, err, level)
+			assert.Contains(t, err.Error(), map[bool]string{true: "was retired", false: "could not serialize access"}[level == "READ COMMITTED"], level)
+		}()
+	}
+	require.NoError(t, s.Retire(t.Context(), "k1"))
 }
 
 func TestOtherConnectionsHaveNoSeal(t *testing.T) {

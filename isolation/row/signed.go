@@ -94,7 +94,7 @@ func (signed) functions() []function {
 -- mode: signed
 DECLARE
   token text := current_setting('tenancy.token', true);` + claimed + `
-BEGIN` + verification(modeSigned, "'0', pg_backend_pid()::text", "now()") + `
+BEGIN` + verification(modeSigned, "'0', pg_backend_pid()::text", "now()", "") + `
   RETURN split_part(claim, '.', 4);
 END`},
 		{name: "current_tenant_uuid", returns: "uuid", parallel: "RESTRICTED", volatility: "STABLE", body: "\n-- mode: signed" + uuidBody},

@@ -23,15 +23,16 @@ var keysTable = relation{name: "keys", columns: "id pg_catalog.text PRIMARY KEY,
 // verification is the part of a plpgsql function that compares the mac of its
 // variable token, for a purpose, and the process and the expiry in it, which are the second
 // and third word of its claim: the process is one of a list of expressions, and the time
-// expires is compared with. The macs are compared as hashes, so that the time it takes
+// expires is compared with. With lock " FOR SHARE", a key that was retired after the
+// transaction's snapshot was taken is an error. The macs are compared as hashes, so that the time it takes
 // tells nothing of how much of a guess is right. The errors repeat nothing of the token.
 //
 // What holds is one expression: each is made ready anew in each transaction.
-func verification(purpose, processes, time string) string {
+func verification(purpose, processes, time, lock string) string {
 	genuine := "(sha256(convert_to(encode(" + hmacOf(purpose) + ", 'hex'), 'UTF8')) = sha256(convert_to(left(token, 64), 'UTF8')))"
 	here := "split_part(claim, '.', 2) IN (" + processes + ")"
 	return `
-  SELECT k.inner_pad, k.outer_pad INTO inner_pad, outer_pad FROM tenancy.keys AS k WHERE k.id = split_part(claim, '.', 1);
+  SELECT k.inner_pad, k.outer_pad INTO inner_pad, outer_pad FROM tenancy.keys AS k WHERE k.id = split_part(claim, '.', 1)` + lock + `;
   IF (` + genuine + ` AND ` + here + ` AND split_part(claim, '.', 3)::int8 >= date_part('epoch', ` + time + `)) IS NOT TRUE THEN
     IF inner_pad IS NULL THEN
       RAISE EXCEPTION 'tenancy: there is no token on this session, or its key is not installed or was retired' USING ERRCODE = '42501';
