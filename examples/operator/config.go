@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -63,7 +64,8 @@ func readConfig(path string, env func(string) string) (config, error) {
 	missing := c.expand(env)
 	switch {
 	case len(missing) > 0:
-		return config{}, usagef("%s wants %s in the environment", path, strings.Join(missing, ", "))
+		slices.Sort(missing)
+		return config{}, usagef("%s wants %s in the environment", path, strings.Join(slices.Compact(missing), ", "))
 	case c.Control == control{} || c.Secrets == "" || len(c.Cells) == 0:
 		return config{}, usagef("%s: want control, secrets and cells", path)
 	}

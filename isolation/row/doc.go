@@ -74,9 +74,10 @@
 // Plain stops mistakes, not attackers who can write SQL. The pool's statement guard
 // refuses SET and RESET but does not look inside a SELECT. Bind parameters, always.
 //
-// [Sealed] is what to choose on connections straight to a primary server. A connection is
-// opened by a token, signed with a key that SQL cannot read, of which both sides make a
-// secret. Whenever the connection passes to a tenant, the pool sends a token made with that;
+// [Sealed] is what to choose on connections straight to a primary server. When a
+// connection is opened, the pool sends a token signed with a key that SQL cannot read, and
+// pool and database both derive the session's secret from it. Whenever the connection
+// passes to a tenant, the pool sends a token made with that secret;
 // the database verifies it once and writes the tenant into private sequences, whose
 // last value each session has for itself. SQL of the runtime role cannot set them: it can
 // only empty them (DISCARD SEQUENCES), and then that connection serves no tenant any
@@ -92,7 +93,8 @@
 // sees them in pg_stat_activity. What they cost, as measured against the same query
 // with WHERE tenant_id = $1, is in docs/design.md.
 //
-// A key is 32 or more random bytes:
+// A key is 32 or more random bytes. Make them once (openssl rand -base64 32), keep them
+// with your other secrets, and give every process the same bytes under the same ID:
 //
 //	key, err := row.NewKey("2026-11", secret)
 //	strategy, err := row.New(runtime, row.Sealed(key), row.Admin(admin))

@@ -106,7 +106,7 @@ func installKey(ctx context.Context, tx *sql.Tx, key Key) (retired bool, err err
 	case err != nil:
 		return false, fmt.Errorf("isolation/row: install %s: %w", key, err)
 	case !retired && !same:
-		return false, fmt.Errorf("isolation/row: %s is installed with other bytes: give the new one an ID of its own", key)
+		return false, fmt.Errorf("isolation/row: %s is installed with other bytes: give the bytes that it was installed with, or a new key an ID of its own", key)
 	}
 	return retired, nil
 }
