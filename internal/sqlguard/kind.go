@@ -89,3 +89,28 @@ func (l *lexer) digits() {
 		l.pos++
 	}
 }
+
+// IsProcedural reports whether a statement in query, of PostgreSQL, is CALL or DO: what
+// it runs may end the transaction that it began in, and go on in the next.
+func IsProcedural(query string) bool {
+	lex := lexer{src: query, dialect: postgres}
+	begins := true
+	for !lex.done() {
+		start := lex.pos
+		switch kind := lex.next(); kind {
+		case semicolon:
+			begins = true
+		case space, bracket:
+		default:
+			word := lex.src[start:lex.pos]
+			if begins && (strings.EqualFold(word, "CALL") || strings.EqualFold(word, "DO")) {
+				return true
+			}
+			begins = false
+			if strings.IndexByte(lex.src[lex.pos:], ';') < 0 {
+				return false // nothing more can begin
+			}
+		}
+	}
+	return false
+}

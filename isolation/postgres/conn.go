@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"database/sql/driver"
+	"errors"
 	"fmt"
 	"sync/atomic"
 
@@ -101,6 +102,9 @@ func (c *Conn) Abort() error {
 
 // QueryContext runs a query.
 func (c *Conn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
+	if err := c.mayRun(query); err != nil {
+		return nil, err
+	}
 	rows, err := c.pqConn.QueryContext(ctx, query, args)
 	if err != nil {
 		return nil, c.noted(err)
@@ -110,9 +114,24 @@ func (c *Conn) QueryContext(ctx context.Context, query string, args []driver.Nam
 
 // ExecContext runs a statement, or several without arguments.
 func (c *Conn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
+	if err := c.mayRun(query); err != nil {
+		return nil, err
+	}
 	result, err := c.pqConn.ExecContext(ctx, query, args)
 	return result, c.noted(err)
 }
+
+// mayRun refuses what may end the transaction that an entry holds for, and go on: after
+// a ROLLBACK, what an earlier tenant left on the session would be back. Within a
+// transaction that the host began, PostgreSQL itself refuses that.
+func (c *Conn) mayRun(query string) error {
+	if c.scoped && c.wire.idle() && sqlguard.IsProcedural(query) {
+		return errProcedure
+	}
+	return nil
+}
+
+var errProcedure = errors.New("isolation/postgres: CALL and DO may end their transaction and go on without its tenant; begin one for them, with BeginTx")
 
 // BeginTx begins a transaction.
 func (c *Conn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, error) {

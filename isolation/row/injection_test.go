@@ -535,3 +535,42 @@ func isSeen(a attack) bool {
 	refused := []string{"SET", "SET LOCAL", "DO", "PREPARE and EXECUTE"}
 	return !slices.Contains(refused, a.name)
 }
+
+// TestProceduresKeepTheTenant has acme leave its own tenant on the session of a pooler's
+// that globex then calls a procedure on, which rolls back and goes on.
+func TestProceduresKeepTheTenant(t *testing.T) {
+	t.Parallel()
+	for _, m := range []struct {
+		name  string
+		mode  row.Option
+		leave string
+	}{
+		{"plain", row.Plain(), `SELECT set_config('tenancy.tenant', 'acme', false)`},
+		{"signed", row.Signed(newKey(t, "k1")), `SELECT tenancy.keep(current_setting('tenancy.token'))`},
+	} {
+		t.Run(m.name, func(t *testing.T) {
+			t.Parallel()
+			a := newArena(t, m.mode, row.TransactionScoped())
+			a.exec(t, `CREATE PROCEDURE batch() LANGUAGE plpgsql AS $$ BEGIN
+				ROLLBACK;
+				INSERT INTO orders (id, title) VALUES (77, 'whose');
+			END $$`)
+			for _, call := range []string{`CALL batch()`, ` /* */ call batch()`, `SELECT 1; CALL batch()`} {
+				_, err := a.db.ExecContext(in(t, acme), m.leave)
+				require.NoError(t, err)
+				_, err = a.db.ExecContext(in(t, globex), call)
+				require.ErrorContains(t, err, "BeginTx")
+			}
+			_, err := a.db.ExecContext(in(t, acme), m.leave)
+			require.NoError(t, err)
+			tx, err := a.db.BeginTx(in(t, globex), nil)
+			require.NoError(t, err)
+			_, err = tx.ExecContext(in(t, globex), `CALL batch()`)
+			require.ErrorContains(t, err, "invalid transaction termination")
+			require.NoError(t, tx.Rollback())
+			var rows int
+			require.NoError(t, a.admin.QueryRowContext(t.Context(), `SELECT count(*) FROM orders WHERE id = 77`).Scan(&rows))
+			assert.Zero(t, rows)
+		})
+	}
+}

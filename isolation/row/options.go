@@ -79,7 +79,8 @@ func Harden() Option { return func(c *config) { c.harden = true } }
 // statement, and at the beginning of each transaction, in the same flight. Then a
 // pooler in transaction mode may stand before the server (postgres.BehindPooler).
 // Nothing is prepared at the server, so statements that come again cost more than on
-// a session of one's own.
+// a session of one's own. CALL and DO need a transaction of the host's (BeginTx): what
+// they run could end one of its own and go on without the tenant.
 func TransactionScoped() Option { return func(c *config) { c.scoped = true } }
 
 // Admin gives the connector that Install and Migrate use. Its role owns the

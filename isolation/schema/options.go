@@ -55,7 +55,8 @@ func RevokeSetConfig() Option { return func(c *config) { c.revokeConfig = true }
 // travel with each statement, and at the beginning of each transaction, in the same
 // flight. Then a pooler in transaction mode may stand before the server
 // (postgres.BehindPooler). Nothing is prepared at the server, so statements that come
-// again cost more than on a session of one's own. It does not go together with
+// again cost more than on a session of one's own, and CALL needs a transaction of the
+// host's (BeginTx). It does not go together with
 // [LoginRoles]. With [RevokeSetConfig], the login role keeps set_config; tenants'
 // statements never run as that role.
 func TransactionScoped() Option { return func(c *config) { c.scoped = true } }
