@@ -33,7 +33,7 @@ func (s *suite) size() (tenants, workers, rounds int) {
 	if s.short {
 		return 12, 8, 15
 	}
-	return 40, 24, 20
+	return 50, 32, 30
 }
 
 const seedNotes = allNotes + " WHERE id <= ?"
