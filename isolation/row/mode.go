@@ -33,9 +33,8 @@ type mode interface {
 	// renewAfter is how long a session may go on before it has to be entered again; 0
 	// means for ever.
 	renewAfter() time.Duration
-	// retired is what to run after a key was retired, or empty. Nobody signs with the key
-	// any more by then.
-	retired() string
+	// retire is what else to run in the transaction that retires a key, after the key.
+	retire() []string
 }
 
 const (

@@ -23,7 +23,7 @@ func (plain) admit(context.Context, driver.Conn) error { return nil }
 
 func (plain) renewAfter() time.Duration { return 0 }
 
-func (plain) retired() string { return "" }
+func (plain) retire() []string { return nil }
 
 // enter relies on SET, not on set_config, which is a whole SELECT to plan.
 func (plain) enter(ctx context.Context, conn driver.Conn, id tenant.ID) error {

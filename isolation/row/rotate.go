@@ -40,8 +40,7 @@ func (s *Strategy) Rotate(ctx context.Context, key Key) error {
 // Retire takes a key out of the database, for good: what is signed with it is refused
 // from then on, and its ID is never used again. A session that Sealed opened before
 // keeps the tenant it has, and then accepts no other: the pool opens another session. With
-// Signed, a REPEATABLE READ transaction that began before goes on to its end. When Retire
-// fails, do it again.
+// Signed, a REPEATABLE READ transaction that began before goes on to its end.
 func (s *Strategy) Retire(ctx context.Context, id string) error {
 	if s.keys == nil {
 		return errNoKeys
@@ -57,18 +56,13 @@ func (s *Strategy) Retire(ctx context.Context, id string) error {
 		if n, err := result.RowsAffected(); err != nil || n == 0 {
 			return errors.Join(fmt.Errorf("isolation/row: there is no key %s", id), err)
 		}
-		return nil
+		return run(ctx, tx, s.mode.retire())
 	})
 	if err != nil {
 		return err
 	}
 	s.keys.drop(id)
-	if s.mode.retired() == "" {
-		return nil
-	}
-	return s.administer(ctx, func(ctx context.Context, tx *sql.Tx, _ string) error {
-		return run(ctx, tx, []string{s.mode.retired()})
-	})
+	return nil
 }
 
 // installKeys installs the keys that are missing. Of those that are retired, only the

@@ -15,7 +15,7 @@ import (
 // seal is what the application shares with a session, and with nobody else.
 type seal struct {
 	secret [secretSize]byte // which both sides make of the key and of what opened the session; it is never sent
-	epoch  int64            // how many keys were retired before it was opened, plus an unknown number
+	epoch  int64            // which moves on when a key is retired
 	count  int64            // of the last token
 }
 
@@ -43,8 +43,8 @@ func (s *seal) next(word []int64) postgres.Statement {
 
 // mac is SHA-384 over secret, epoch, count and words. Behind a secret of fixed length it
 // is a message authentication code: SHA-384 shows 384 bits of a state of 512, so nobody
-// extends a message by what its code tells, as with SHA-256 (RFC 6151, section 2.3, says
-// what HMAC is for; NIST SP 800-107r1, section 4, which hashes are cut).
+// extends a message by what its code tells, as could be done with SHA-256 (FIPS 180-4,
+// section 6.5: SHA-384 is the left 384 bits of what SHA-512 computes from other beginnings).
 func (s *seal) mac(word []int64) [sha512.Size384]byte {
 	b := make([]byte, 0, secretSize+2*wordSize+arrayHeader+maxWords*(arrayItem+wordSize))
 	b = append(b, s.secret[:]...)

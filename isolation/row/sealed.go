@@ -130,8 +130,9 @@ func (*sealed) local(driver.Conn, tenant.ID) postgres.Entry {
 
 func (*sealed) renewAfter() time.Duration { return 0 }
 
-// retired ends the seals that were made before.
-func (*sealed) retired() string { return "SELECT nextval('tenancy.retired')" }
+// retire ends the seals that were made before, at once: sequences know no transaction. A
+// session that is opened meanwhile reads the epoch first and then waits for the key's row.
+func (*sealed) retire() []string { return []string{"SELECT nextval('tenancy.retired')"} }
 
 func (*sealed) private() []relation {
 	relations := []relation{keysTable, {name: "opened", unlogged: true, columns: "count pg_catalog.int8 PRIMARY KEY, until pg_catalog.timestamptz NOT NULL"}}

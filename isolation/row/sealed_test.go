@@ -7,6 +7,7 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -202,6 +203,54 @@ func TestARetiredKeyOpensNothing(t *testing.T) {
 		}()
 	}
 	require.NoError(t, s.Retire(t.Context(), "k1"))
+}
+
+// TestRetireEndsSealsThatAreBeingMade stops a Retire before its commit, when the epoch has
+// moved on already, and has another process open a session with the key meanwhile.
+func TestRetireEndsSealsThatAreBeingMade(t *testing.T) {
+	t.Parallel()
+	f := open(t, tables)
+	k1 := newKey(t, "k1")
+	first, old := f.installed(t, row.Sealed(k1)), f.strategy(t, row.Sealed(k1))
+	require.NoError(t, first.Rotate(t.Context(), newKey(t, "k2")))
+	before := newSession(t, old)
+	place, err := old.Place(t.Context(), acme)
+	require.NoError(t, err)
+	f.exec(t, `CREATE FUNCTION halt() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_advisory_xact_lock(42); RETURN NULL; END';
+		CREATE CONSTRAINT TRIGGER halt AFTER UPDATE ON tenancy.keys DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION halt()`)
+	holder, err := f.admin.Conn(t.Context())
+	require.NoError(t, err)
+	defer func() {
+		_, err := holder.ExecContext(t.Context(), `SELECT pg_advisory_unlock_all()`)
+		assert.NoError(t, errors.Join(err, holder.Close()))
+	}()
+	_, err = holder.ExecContext(t.Context(), `SELECT pg_advisory_lock(42)`)
+	require.NoError(t, err)
+	waiting := func(want int) {
+		t.Helper()
+		require.Eventually(t, func() bool {
+			var n int
+			err := holder.QueryRowContext(t.Context(), `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`).Scan(&n)
+			return assert.NoError(t, err) && n == want
+		}, 10*time.Second, time.Millisecond)
+	}
+
+	retired, opened := make(chan error, 1), make(chan error, 1)
+	go func() { retired <- first.Retire(t.Context(), "k1") }()
+	waiting(1)
+	go func() {
+		conn, err := place.Connector.Connect(t.Context())
+		if err == nil {
+			err = conn.Close()
+		}
+		opened <- err
+	}()
+	waiting(2)
+	_, err = holder.ExecContext(t.Context(), `SELECT pg_advisory_unlock(42)`)
+	require.NoError(t, err)
+	require.NoError(t, <-retired)
+	require.ErrorContains(t, <-opened, "was retired")
+	require.ErrorContains(t, before.enter(old, acme), "a key was retired")
 }
 
 func TestOtherConnectionsHaveNoSeal(t *testing.T) {

@@ -81,7 +81,7 @@ func (m signed) token(id tenant.ID, pid int, life time.Duration) string {
 
 func (m signed) renewAfter() time.Duration { return m.life * 2 / 3 }
 
-func (signed) retired() string { return "" }
+func (signed) retire() []string { return nil }
 
 func (signed) private() []relation { return []relation{keysTable} }
 

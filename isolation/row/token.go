@@ -23,9 +23,10 @@ var keysTable = relation{name: "keys", columns: "id pg_catalog.text PRIMARY KEY,
 // verification is the part of a plpgsql function that compares the mac of its
 // variable token, for a purpose, and the process and the expiry in it, which are the second
 // and third word of its claim: the process is one of a list of expressions, and the time
-// expires is compared with. With lock " FOR SHARE", a key that was retired after the
-// transaction's snapshot was taken is an error. The macs are compared as hashes, so that the time it takes
-// tells nothing of how much of a guess is right. The errors repeat nothing of the token.
+// expires is compared with. With lock " FOR SHARE" it waits for whoever retires the key, and
+// a key that was retired after the transaction's snapshot was taken is an error. The macs
+// are compared as hashes, so that the time it takes tells nothing of how much of a guess is
+// right. The errors repeat nothing of the token.
 //
 // What holds is one expression: each is made ready anew in each transaction.
 func verification(purpose, processes, time, lock string) string {
@@ -63,17 +64,7 @@ func expiry(now time.Time, life time.Duration) string {
 	return strconv.FormatInt(now.Add(life).Unix(), 10)
 }
 
-// call runs a query in one flight. Tokens are arguments, not a part of the text, so that
-// no other session finds them in pg_stat_activity.
-func call(ctx context.Context, conn driver.Conn, query string, args ...string) error {
-	execer, ok := conn.(driver.ExecerContext)
-	if !ok {
-		return fmt.Errorf("isolation/row: connection of type %T runs no statements", conn)
-	}
-	_, err := execer.ExecContext(ctx, query, named(args))
-	return err
-}
-
+// named numbers the arguments of a statement.
 func named(args []string) []driver.NamedValue {
 	values := make([]driver.NamedValue, len(args))
 	for i, arg := range args {
@@ -101,9 +92,16 @@ func session(conn driver.Conn) (*postgres.Conn, error) {
 	}}}
 }
 
-// confine drops what is prepared and calls tenancy.confine as by has it, in one flight.
+// confine drops what is prepared and calls tenancy.confine as by has it, in one flight. Its
+// token is an argument, not a part of the text, so that no other session finds it in
+// pg_stat_activity.
 func confine(ctx context.Context, conn driver.Conn, by postgres.Statement) error {
-	return call(ctx, conn, strings.Replace(by.Query, "SELECT ", "SELECT tenancy.forget(), ", 1), by.Args...)
+	execer, ok := conn.(driver.ExecerContext)
+	if !ok {
+		return fmt.Errorf("isolation/row: connection of type %T runs no statements", conn)
+	}
+	_, err := execer.ExecContext(ctx, strings.Replace(by.Query, "SELECT ", "SELECT tenancy.forget(), ", 1), named(by.Args))
+	return err
 }
 
 // confining returns an entry that calls tenancy.confine with a token of its own each
