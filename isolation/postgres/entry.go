@@ -27,7 +27,7 @@ type Entry struct {
 	// without a literal, which tell a tenant nothing about another, can serve the next.
 	Keep bool
 	// Lost, if it is not empty, is an SQLSTATE. A statement that fails with it may mean that
-	// the session has its tenant no more: it goes to nobody else.
+	// the session has its tenant no more: it is not used again.
 	Lost string
 }
 
