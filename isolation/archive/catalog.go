@@ -88,9 +88,6 @@ func (t *table) check() error {
 // keepSequences drops those of tables that were not chosen, and excluded ones.
 func (h *home) keepSequences(excluded []string) {
 	h.sequences = slices.DeleteFunc(h.sequences, func(s *sequence) bool {
-		if s.table == nil {
-			return slices.Contains(excluded, s.name)
-		}
-		return !slices.Contains(h.tables, s.table)
+		return slices.Contains(excluded, s.name) || s.table != nil && !slices.Contains(h.tables, s.table)
 	})
 }

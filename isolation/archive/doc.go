@@ -31,7 +31,9 @@
 // restored. Views, functions, triggers and indexes: the strategy's migrations make them.
 // Rows of tables that [Exclude] names. Sequences go on where they were, or after
 // the largest number there is; a shared one never goes back, and its gaps tell how
-// much others write, as row security cannot hide.
+// much others write, as row security cannot hide. A tenant whose numbers would take a
+// shared one past the middle of its range is refused ([ErrUnsupported]): two such, and
+// no tenant could insert any more.
 //
 // # SQLite
 //

@@ -361,14 +361,19 @@ func (m *moving) copy(ctx context.Context) error {
 	return m.step(ctx, Copied)
 }
 
-// copier is a filler that leaves the sequences for later.
+// copier is a filler that leaves the sequences for later. Whether they can be set is
+// better known before the tenant is frozen.
 type copier struct{ *filler }
 
-func (c *copier) end(ctx context.Context, _ Manifest) error {
+func (c *copier) end(ctx context.Context, m Manifest) error {
 	if err := c.flush(ctx); err != nil {
 		return err
 	}
-	return c.readAllBack(ctx)
+	if err := c.readAllBack(ctx); err != nil {
+		return err
+	}
+	_, err := c.home.advances(ctx, c.tx, m.Sequences)
+	return err
 }
 
 // resumed returns a follower of a copy that another process made: all of both sides is

@@ -27,7 +27,8 @@ func Tables(names ...string) Option {
 }
 
 // Exclude names tables that stay out of archives, such as caches that can be made
-// again, and sequences that belong to no column.
+// again, and sequences that are left where they are: by their own name, or as
+// table.column if they number one.
 func Exclude(names ...string) Option {
 	return func(c *config) { c.excluded = append(slices.Clip(c.excluded), names...) }
 }

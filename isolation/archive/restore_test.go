@@ -90,6 +90,41 @@ func TestSharedHomeStaysApart(t *testing.T) {
 	assert.Equal(t, want, p.hashes(t, acmeTrial))
 }
 
+// TestSharedSequenceIsNotExhausted brings a tenant with the largest number there is
+// into shared tables.
+func TestSharedSequenceIsNotExhausted(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, map[string]string{"own": "schema", "shared": "row"})
+	w.settle(t, "own", acme)
+	w.settle(t, "shared", globex)
+	w.places["own"].exec(t, acme, `INSERT INTO orders (id, customer_id) SELECT 9223372036854775807, min(id) FROM customers`)
+	shared := w.places["shared"]
+	next := func(note string) int64 {
+		shared.exec(t, globex, `INSERT INTO orders (customer_id, note) SELECT min(id), $1 FROM customers`, note)
+		return one[int64](t, shared, globex, `SELECT id FROM orders WHERE note = $1`, note)
+	}
+	last := next("before")
+
+	var file bytes.Buffer
+	_, err := w.places["own"].archiver(t).Export(t.Context(), acme, &file)
+	require.NoError(t, err)
+	a := shared.archiver(t)
+	_, err = a.Restore(t.Context(), acme, bytes.NewReader(file.Bytes()))
+	require.ErrorIs(t, err, archive.ErrUnsupported)
+	assert.ErrorContains(t, err, "orders.id")
+	assert.Zero(t, one[int](t, shared, acme, `SELECT count(*) FROM orders`), "nothing is kept")
+
+	frozen := false
+	_, err = w.mover(t, at(archive.Frozen, func() { frozen = true })).Move(t.Context(), acme, "shared")
+	require.ErrorIs(t, err, archive.ErrUnsupported)
+	assert.False(t, frozen, "it is known before writes are refused")
+
+	assert.Equal(t, last+1, next("after the refusals"))
+	_, err = shared.archiver(t, archive.Exclude("orders.id")).Restore(t.Context(), acme, bytes.NewReader(file.Bytes()))
+	require.NoError(t, err)
+	assert.Equal(t, last+2, next("beside the large number"))
+}
+
 // TestLossIsAnError restores into a column that SQLite turns into a number.
 func TestLossIsAnError(t *testing.T) {
 	t.Parallel()

@@ -23,36 +23,12 @@ func (a *Archiver) owner(t tenant.Tenant) ownerFunc {
 }
 
 // setSequences lets the home's sequences go on where the archive's were, and past
-// the largest number that tx sees in their column. A shared one never goes back.
-// Sequences know no transactions: if tx is rolled back after all, some numbers are
-// left out.
+// the largest number that tx sees in their column. Sequences know no transactions: if
+// tx is rolled back after all, some numbers are left out.
 func setSequences(ctx context.Context, tx *sql.Tx, d dialect, h *home, archived []Sequence, as ownerFunc) error {
-	reached, err := h.match(archived)
-	if err != nil {
+	next, err := h.advances(ctx, tx, archived)
+	if err != nil || len(next) == 0 {
 		return err
-	}
-	var next []*sequence
-	for _, s := range h.sequences {
-		to := *s
-		from, known := reached[s]
-		if known && from.Used && (from.Last > to.last || !to.used || !s.shared) {
-			to.last, to.used = from.Last, true
-		}
-		if s.max != "" {
-			var largest sql.NullInt64
-			if err := tx.QueryRowContext(ctx, s.max).Scan(&largest); err != nil {
-				return err
-			}
-			if largest.Valid && (largest.Int64 > to.last || !to.used) && largest.Int64 >= s.first {
-				to.last, to.used = largest.Int64, true
-			}
-		}
-		if to.used && (to.last != s.last || !s.used) {
-			next = append(next, &to)
-		}
-	}
-	if len(next) == 0 {
-		return nil
 	}
 	if _, ok := d.(sqliteDialect); ok {
 		return setSQLiteSequences(ctx, tx, next)
@@ -65,6 +41,42 @@ func setSequences(ctx context.Context, tx *sql.Tx, d dialect, h *home, archived 
 		}
 		return nil
 	})
+}
+
+// advances returns the home's sequences that have to go on, as they are to be. A
+// shared one never goes back, and no tenant takes it past the middle of its range.
+func (h *home) advances(ctx context.Context, tx *sql.Tx, archived []Sequence) ([]*sequence, error) {
+	reached, err := h.match(archived)
+	if err != nil {
+		return nil, err
+	}
+	var next []*sequence
+	for _, s := range h.sequences {
+		to := *s
+		from, known := reached[s]
+		if known && from.Used && (from.Last > to.last || !to.used || !s.shared) {
+			to.last, to.used = from.Last, true
+		}
+		if s.max != "" {
+			var largest sql.NullInt64
+			if err := tx.QueryRowContext(ctx, s.max).Scan(&largest); err != nil {
+				return nil, err
+			}
+			if largest.Valid && (largest.Int64 > to.last || !to.used) && largest.Int64 >= s.first {
+				to.last, to.used = largest.Int64, true
+			}
+		}
+		if !to.used || to.last == s.last && s.used {
+			continue
+		}
+		if s.shared && to.last > s.middle {
+			return nil, fmt.Errorf("%w: the tenant's numbers reach %d, and the sequence of %s, which all tenants share, is at %d: "+
+				"going on from there would leave the others less than half of its range; name %[3]s in Exclude to leave the sequence "+
+				"where it is, or set it with setval first", ErrUnsupported, to.last, s.name, s.last)
+		}
+		next = append(next, &to)
+	}
+	return next, nil
 }
 
 // set sets a sequence of PostgreSQL. In between, another tenant may have advanced a
