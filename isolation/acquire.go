@@ -125,6 +125,7 @@ func allow(via Strategy, query string, inTx bool) error {
 // to be dead is marked broken, without an error.
 func (p *Pool) reuse(ctx context.Context, g grant, t tenant.Tenant) (err error) {
 	ready := false
+	g.conn.reused = true
 	defer func() {
 		if !ready { // also when the strategy panics
 			g.conn.broken = true

@@ -174,7 +174,7 @@ func (c *conn) guard(query string) error { return c.pool.check(query, c.tx != ni
 
 // QueryContext runs a query on the connection of ctx's tenant.
 func (c *conn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
-	return twice(c, func() (driver.Rows, error) { return c.queryOnce(ctx, query, args) })
+	return patiently(c, func() (driver.Rows, error) { return c.queryOnce(ctx, query, args) })
 }
 
 func (c *conn) queryOnce(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
@@ -209,7 +209,7 @@ func (c *conn) queryOnce(ctx context.Context, query string, args []driver.NamedV
 
 // ExecContext runs a statement on the connection of ctx's tenant.
 func (c *conn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
-	return twice(c, func() (driver.Result, error) { return c.execOnce(ctx, query, args) })
+	return patiently(c, func() (driver.Result, error) { return c.execOnce(ctx, query, args) })
 }
 
 func (c *conn) execOnce(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
@@ -239,15 +239,23 @@ func (c *conn) execOnce(ctx context.Context, query string, args []driver.NamedVa
 	return result, err
 }
 
-// twice runs attempt again, once, if it failed before the host's statement began: the
-// connection could not be given to the tenant along with it. The other attempt takes
-// another connection, and asks the strategy again where the tenant's data lives.
-func twice[T any](c *conn, attempt func() (T, error)) (T, error) {
-	result, err := attempt()
-	if err == nil || !c.unbegun(err) {
-		return result, err
+// patiently runs attempt again if it failed before the host's statement began: the
+// connection could not be given to the tenant along with it. Another attempt takes
+// another connection, and asks the strategy again where the tenant's data lives. One
+// tenant may have spoilt all that are idle; of those just opened, the second decides.
+func patiently[T any](c *conn, attempt func() (T, error)) (T, error) {
+	for fresh := 0; ; {
+		result, err := attempt()
+		if err == nil || !c.unbegun(err) {
+			return result, err
+		}
+		if !c.ph.reused {
+			fresh++
+		}
+		if fresh == 2 {
+			return result, err
+		}
 	}
-	return attempt()
 }
 
 // unbegun reports whether err is one of a driver that says so itself, outside a
@@ -285,7 +293,7 @@ func (c *conn) ready(ctx context.Context, query string) (*physical, error) {
 // BeginTx begins a transaction on the connection of ctx's tenant, which is
 // confined before: a rollback must not undo that.
 func (c *conn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, error) {
-	return twice(c, func() (driver.Tx, error) { return c.beginOnce(ctx, opts) })
+	return patiently(c, func() (driver.Tx, error) { return c.beginOnce(ctx, opts) })
 }
 
 func (c *conn) beginOnce(ctx context.Context, opts driver.TxOptions) (driver.Tx, error) {

@@ -96,6 +96,7 @@ type physical struct {
 	served  map[owner]struct{} // those served; nil unless they are limited
 	renewBy time.Time          // when it must be confined anew; zero for never
 	broken  bool               // its state is unknown, so it must not be used again
+	reused  bool               // it was idle before
 	raw     bool               // it was handed out bare, so it must not come back to the idle ones
 
 	doomed atomic.Bool // to be closed when it comes back; set under the pool's mu

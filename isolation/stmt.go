@@ -26,7 +26,7 @@ var _ interface {
 
 // PrepareContext prepares query on the connection of ctx's tenant.
 func (c *conn) PrepareContext(ctx context.Context, query string) (driver.Stmt, error) {
-	return twice(c, func() (driver.Stmt, error) { return c.prepareOnce(ctx, query) })
+	return patiently(c, func() (driver.Stmt, error) { return c.prepareOnce(ctx, query) })
 }
 
 func (c *conn) prepareOnce(ctx context.Context, query string) (driver.Stmt, error) {
@@ -95,7 +95,7 @@ func (s *stmt) Query([]driver.Value) (driver.Rows, error) { return nil, errConte
 
 // ExecContext runs the statement for ctx's tenant.
 func (s *stmt) ExecContext(ctx context.Context, args []driver.NamedValue) (driver.Result, error) {
-	return twice(s.conn, func() (driver.Result, error) {
+	return patiently(s.conn, func() (driver.Result, error) {
 		prepared, ph, err := s.on(ctx)
 		if err != nil {
 			return nil, err
@@ -106,7 +106,7 @@ func (s *stmt) ExecContext(ctx context.Context, args []driver.NamedValue) (drive
 
 // QueryContext runs the query for ctx's tenant.
 func (s *stmt) QueryContext(ctx context.Context, args []driver.NamedValue) (driver.Rows, error) {
-	return twice(s.conn, func() (driver.Rows, error) {
+	return patiently(s.conn, func() (driver.Rows, error) {
 		prepared, ph, err := s.on(ctx)
 		if err != nil {
 			return nil, err

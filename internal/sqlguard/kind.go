@@ -5,17 +5,25 @@ import "strings"
 // IsPlain reports whether every statement in query, of PostgreSQL, only reads or
 // changes rows, so that none of them ends a transaction: not even CALL, whose
 // procedure may. A text without a statement is not plain.
-func IsPlain(query string) bool {
+func IsPlain(query string) bool { return everyBegins(query, plainKeyword) }
+
+// IsQuery reports whether every statement in query, of PostgreSQL, is one that reads
+// rows, unless a function that it calls does more. WITH may change rows.
+func IsQuery(query string) bool { return everyBegins(query, queryKeyword) }
+
+// everyBegins reports whether there are statements in query, and each begins with a word
+// that fits.
+func everyBegins(query string, fits func(word string) bool) bool {
 	lex := lexer{src: query, dialect: postgres}
-	plain, begins := false, true
+	all, begins := false, true
 	for !lex.done() {
 		start := lex.pos
 		switch kind := lex.next(); {
 		case kind == semicolon:
 			begins = true
 		case kind == space || kind == bracket || !begins:
-		case kind == word && plainKeyword(lex.src[start:lex.pos]):
-			plain, begins = true, false
+		case kind == word && fits(lex.src[start:lex.pos]):
+			all, begins = true, false
 			if strings.IndexByte(lex.src[lex.pos:], ';') < 0 {
 				return true // nothing more can begin
 			}
@@ -23,7 +31,7 @@ func IsPlain(query string) bool {
 			return false
 		}
 	}
-	return plain
+	return all
 }
 
 // plainKeyword reports whether s begins a statement that IsPlain is true of.
@@ -31,14 +39,18 @@ func plainKeyword(s string) bool {
 	switch len(s) {
 	case len("WITH"):
 		return strings.EqualFold(s, "WITH")
-	case len("TABLE"):
-		return strings.EqualFold(s, "TABLE") || strings.EqualFold(s, "MERGE")
-	case len("SELECT"):
-		return strings.EqualFold(s, "SELECT") || strings.EqualFold(s, "INSERT") ||
-			strings.EqualFold(s, "UPDATE") || strings.EqualFold(s, "DELETE") || strings.EqualFold(s, "VALUES")
+	case len("MERGE"):
+		return queryKeyword(s) || strings.EqualFold(s, "MERGE")
+	case len("INSERT"):
+		return queryKeyword(s) || strings.EqualFold(s, "INSERT") || strings.EqualFold(s, "UPDATE") || strings.EqualFold(s, "DELETE")
 	default:
 		return false
 	}
+}
+
+// queryKeyword reports whether s begins a statement that IsQuery is true of.
+func queryKeyword(s string) bool {
+	return strings.EqualFold(s, "SELECT") || strings.EqualFold(s, "VALUES") || strings.EqualFold(s, "TABLE")
 }
 
 // IsConstant reports whether query, of PostgreSQL, holds nothing but keywords, names,

@@ -27,6 +27,16 @@ func TestIsPlain(t *testing.T) {
 	}
 }
 
+func TestIsQuery(t *testing.T) {
+	t.Parallel()
+	for _, query := range []string{`SELECT 1`, `(select 1) UNION VALUES (2)`, `/* why */ TABLE t`, `VALUES (1); SELECT 2`} {
+		assert.True(t, sqlguard.IsQuery(query), query)
+	}
+	for _, query := range []string{``, `INSERT INTO t VALUES (1)`, `WITH x AS (DELETE FROM t) SELECT 1`, `SELECT 1; DELETE FROM t`, `MERGE INTO t`, `CALL p()`} {
+		assert.False(t, sqlguard.IsQuery(query), query)
+	}
+}
+
 func TestIsConstant(t *testing.T) {
 	t.Parallel()
 	for _, query := range []string{

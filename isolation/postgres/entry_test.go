@@ -4,9 +4,11 @@ import (
 	"context"
 	"database/sql"
 	"database/sql/driver"
+	"errors"
 	"net"
 	"testing"
 
+	"github.com/lib/pq"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -74,6 +76,50 @@ func TestFailedStatementsUndoNothingForLong(t *testing.T) {
 		require.NoError(t, conn.Enter(as("acme", false)))
 		require.Error(t, run(t, conn, `SELECT 1/$1::int`, "0"))
 		assert.Equal(t, "acme", first(t, conn, whoami), query)
+	}
+}
+
+// TestSessionsLeftReadOnly has one tenant leave sessions on which the next one's
+// transaction would be read-only from its beginning, and wait for others' as well.
+func TestSessionsLeftReadOnly(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Open(t)
+	require.NoError(t, run(t, connect(t, newConnector(t, db.URL())), `CREATE TABLE rows (n int)`))
+	other, err := connect(t, newConnector(t, db.URL())).BeginTx(t.Context(), driver.TxOptions{Isolation: driver.IsolationLevel(sql.LevelSerializable)})
+	require.NoError(t, err)
+	const tidy = `SELECT set_config(name, setting, false) FROM (VALUES ('default_transaction_read_only', 'off'),
+		('default_transaction_isolation', 'read committed'), ('default_transaction_deferrable', 'off')) AS s (name, setting)`
+	for _, local := range []bool{false, true} {
+		conn, _ := counted(t, db)
+		enter := func(tenant string) {
+			e := as(tenant, local)
+			e.Statements = append(e.Statements, postgres.Statement{Query: tidy})
+			require.NoError(t, conn.Enter(e))
+		}
+		for _, query := range []string{`INSERT INTO rows VALUES (1)`, `WITH r AS (INSERT INTO rows VALUES (1) RETURNING n) SELECT * FROM r`, `SELECT 1; DELETE FROM rows`} {
+			enter("acme")
+			require.NoError(t, run(t, conn, `SELECT set_config('default_transaction_read_only', 'on', false), set_config('default_transaction_isolation', 'serializable', false),
+				set_config('default_transaction_deferrable', 'on', false)`))
+			enter("globex")
+			require.NoError(t, run(t, conn, query), "%s, local: %t", query, local)
+			assert.Equal(t, "globex", first(t, conn, whoami))
+			assert.Equal(t, "off", first(t, conn, `SHOW default_transaction_read_only`))
+		}
+	}
+	require.NoError(t, other.Rollback())
+}
+
+// TestReadOnlySessionsStaySo: whoever connects so means it.
+func TestReadOnlySessionsStaySo(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Open(t)
+	require.NoError(t, run(t, connect(t, newConnector(t, db.URL())), `CREATE TABLE rows (n int)`))
+	for _, local := range []bool{false, true} {
+		conn := connect(t, newConnector(t, db.URL()+"&default_transaction_read_only=on"))
+		for range 2 {
+			require.NoError(t, conn.Enter(as("acme", local)))
+			require.ErrorContains(t, run(t, conn, `INSERT INTO rows VALUES (1)`), "read-only transaction")
+		}
 	}
 }
 
@@ -200,4 +246,25 @@ func TestOnlyTextsWithoutLiteralsOutliveATenant(t *testing.T) {
 	assert.Equal(t, "acme", first(t, conn, whoami))
 	require.NoError(t, conn.Enter(as("globex", false)))
 	assert.Equal(t, "globex", first(t, conn, whoami))
+}
+
+// TestCopyIsReadAside: lib/pq reads the answer to a COPY in a goroutine of its own,
+// while rows are still being sent.
+func TestCopyIsReadAside(t *testing.T) {
+	t.Parallel()
+	conn, _ := counted(t, pgtest.Open(t))
+	require.NoError(t, run(t, conn, `CREATE TABLE few (n int CHECK (n < 1000))`))
+	for range 20 {
+		require.NoError(t, conn.Enter(as("acme", true)))
+		tx, err := conn.BeginTx(t.Context(), driver.TxOptions{})
+		require.NoError(t, err)
+		rows, err := conn.PrepareContext(t.Context(), pq.CopyIn("few", "n"))
+		require.NoError(t, err)
+		for n := 0; err == nil && n < 100_000; n++ {
+			_, err = rows.Exec([]driver.Value{int64(n)}) //nolint:staticcheck // lib/pq's COPY has no other
+		}
+		require.ErrorContains(t, errors.Join(err, rows.Close()), "few_n_check")
+		require.NoError(t, tx.Rollback())
+		assert.Equal(t, "acme", first(t, conn, whoami))
+	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 
 	"github.com/tenancy-go/tenancy/internal/sqlguard"
 )
@@ -16,7 +17,9 @@ const (
 
 	msgParseComplete, msgBindComplete, msgNoData           = '1', '2', 'n'
 	msgRowDescription, msgDataRow, msgComplete, msgNothing = 'T', 'D', 'C', 'I'
-	msgError, msgReady                                     = 'E', 'Z'
+	msgError, msgReady, msgSetting                         = 'E', 'Z', 'S'
+
+	msgCopyData, msgCopyDone, msgCopyFail = 'd', 'c', 'f'
 )
 
 const (
@@ -25,6 +28,7 @@ const (
 	wireReadSize = 8 << 10
 	maxMessage   = 1 << 30 // what PostgreSQL sends at most, about
 	maxEarly     = 1 << 20 // in answer to an entry
+	maxSetting   = 256     // of one that is looked at
 )
 
 // wire is the stream of messages below one of lib/pq's connections. It sends an
@@ -43,13 +47,14 @@ type wire struct {
 	status  byte // transaction status when it last did
 	asked   int  // times that it has still to become ready
 
-	entry  entry  // what goes before lib/pq's messages
-	plan   []step // what the answers to come belong to; lib/pq's own come after
-	rescue bool   // if the entry fails, the server waits for a Sync
-	riding bool   // an entry is in the transaction that is under way
-	void   bool   // that transaction has failed
-	failed bool   // the entry failed, not what came after it; until somebody asks
-	cause  error  // why, if lib/pq was not told
+	readOnly readOnly
+	entry    entry  // what goes before lib/pq's messages
+	plan     []step // what the answers to come belong to; lib/pq's own come after
+	rescue   bool   // if the entry fails, the server waits for a Sync
+	riding   bool   // an entry is in the transaction that is under way
+	void     bool   // that transaction has failed
+	failed   bool   // the entry failed, not what came after it; until somebody asks
+	cause    error  // why, if lib/pq was not told
 
 	early []byte // messages that came while nobody read, and are lib/pq's
 	out   []byte // reused between writes
@@ -75,6 +80,9 @@ func newWire(conn net.Conn) *wire {
 
 // Write sends lib/pq's messages, of which it writes whole ones only.
 func (w *wire) Write(b []byte) (int, error) {
+	if isCopying(b) {
+		return w.Conn.Write(b)
+	}
 	if !w.started {
 		return w.Conn.Write(b)
 	}
@@ -88,11 +96,17 @@ func (w *wire) Write(b []byte) (int, error) {
 		return 0, err
 	}
 	if w.mustSettle(b) {
+		if w.readOnly.left() {
+			statements = append(slices.Clone(mayWrite), statements...)
+		}
 		if err := w.settle(statements); err != nil {
 			return 0, err
 		}
 		w.asked += answers(b)
 		return w.Conn.Write(b)
+	}
+	if w.entry.local() && w.readOnly.may() && (w.readOnly.left() || writes(b)) {
+		statements = append(slices.Clone(mayWrite), statements...)
 	}
 	w.begin()
 	w.compose(statements, b)
@@ -100,6 +114,12 @@ func (w *wire) Write(b []byte) (int, error) {
 		return 0, err
 	}
 	return len(b), nil
+}
+
+// isCopying reports whether b are rows of a COPY, or their end. lib/pq reads meanwhile,
+// in another goroutine: so nothing of w is touched.
+func isCopying(b []byte) bool {
+	return len(b) > 0 && (b[0] == msgCopyData || b[0] == msgCopyDone || b[0] == msgCopyFail)
 }
 
 // begin makes ready for another flight with an entry.
@@ -127,10 +147,14 @@ func (w *wire) mayEnter(b []byte) bool {
 // mustSettle reports whether the entry has to hold before b is sent: it outlasts the
 // transaction, and what b says might end the transaction that both would share, as a
 // procedure does with ROLLBACK, and go on as the tenant before. A prepared statement
-// was looked at when it was prepared ([Conn.KeepsStatements]).
+// was looked at when it was prepared ([Conn.KeepsStatements]). So it is where the
+// tenant before left the session unable to write: a transaction that begins so stays so.
 func (w *wire) mustSettle(b []byte) bool {
 	if w.entry.local() {
 		return false
+	}
+	if w.readOnly.left() {
+		return true
 	}
 	switch b[0] {
 	case msgParse:
@@ -186,6 +210,9 @@ func (w *wire) take() error {
 	}
 	if _, err := io.ReadFull(w.in, message); err != nil {
 		return err
+	}
+	if kind == msgSetting {
+		w.readOnly.note(message[headerLen:], true)
 	}
 	if kind == msgError {
 		w.cause = parseError(message[headerLen:])
@@ -277,6 +304,8 @@ func (w *wire) next() error {
 	switch {
 	case kind == msgReady && size == readyLen:
 		show, err = w.ready()
+	case kind == msgSetting && size <= maxSetting:
+		err = w.setting(size)
 	case !w.started:
 	case kind == msgError:
 		err = w.fail()
@@ -315,6 +344,16 @@ func (w *wire) answer(kind byte) bool {
 	default: // notices, notifications and settings come at any time
 		return true
 	}
+}
+
+// setting takes down what the server reports of one of its settings.
+func (w *wire) setting(size int) error {
+	message, err := w.in.Peek(size)
+	if err != nil {
+		return io.ErrUnexpectedEOF
+	}
+	w.readOnly.note(message[headerLen:], w.started)
+	return nil
 }
 
 // fail takes down an error: the server skips everything up to the next Sync.

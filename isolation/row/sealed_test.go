@@ -175,6 +175,32 @@ func TestThePoolReplacesSessions(t *testing.T) {
 	}
 }
 
+// TestThePoolReplacesAllSessions has every idle session lose its seal at once.
+func TestThePoolReplacesAllSessions(t *testing.T) {
+	t.Parallel()
+	const sessions = 5
+	f := open(t, tables)
+	s := f.installed(t, row.Sealed(newKey(t, "k1")))
+	pool, err := isolation.New(s, isolation.MaxConns(sessions))
+	require.NoError(t, err)
+	db := sql.OpenDB(pool)
+	t.Cleanup(func() { require.NoError(t, db.Close()) })
+	var open []*sql.Tx
+	for range sessions {
+		tx, err := db.BeginTx(in(t, acme), nil)
+		require.NoError(t, err)
+		open = append(open, tx)
+	}
+	for _, tx := range open {
+		require.NoError(t, tx.Rollback())
+	}
+	require.NoError(t, s.Rotate(t.Context(), newKey(t, "k2")))
+	require.NoError(t, s.Retire(t.Context(), "k1"))
+	var n int
+	require.NoError(t, db.QueryRowContext(in(t, globex), `SELECT count(*) FROM orders`).Scan(&n))
+	assert.Equal(t, int64(sessions+1), pool.Stats().Opened)
+}
+
 // TestARetiredKeyOpensNothing has somebody who knows a retired key use it in a transaction
 // whose snapshot is from before.
 func TestARetiredKeyOpensNothing(t *testing.T) {

@@ -23,7 +23,10 @@ import (
 // follows in the same message is parsed under those settings, though: an earlier
 // tenant may have turned standard_conforming_strings off. Literals of
 // pq.QuoteLiteral read the same either way.
-const Reset = `SELECT 1 OPERATOR(pg_catalog./) (pg_catalog.now() OPERATOR(pg_catalog.=) pg_catalog.statement_timestamp())::pg_catalog.int4,` +
+//
+// A transaction that only reads and is DEFERRABLE by default would wait for others.
+const Reset = `SET transaction_deferrable = off;` +
+	`SELECT 1 OPERATOR(pg_catalog./) (pg_catalog.now() OPERATOR(pg_catalog.=) pg_catalog.statement_timestamp())::pg_catalog.int4,` +
 	` pg_catalog.pg_advisory_unlock_all();` +
 	`SET SESSION AUTHORIZATION DEFAULT;` + // and RESET ROLE with it
 	`RESET ALL;` +
