@@ -8,7 +8,6 @@ import (
 	"net"
 	"testing"
 
-	"github.com/lib/pq"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -258,7 +257,7 @@ func TestCopyIsReadAside(t *testing.T) {
 		require.NoError(t, conn.Enter(as("acme", true)))
 		tx, err := conn.BeginTx(t.Context(), driver.TxOptions{})
 		require.NoError(t, err)
-		rows, err := conn.PrepareContext(t.Context(), pq.CopyIn("few", "n"))
+		rows, err := conn.PrepareContext(t.Context(), `COPY "few" ("n") FROM STDIN`)
 		require.NoError(t, err)
 		for n := 0; err == nil && n < 100_000; n++ {
 			_, err = rows.Exec([]driver.Value{int64(n)}) //nolint:staticcheck // lib/pq's COPY has no other
