@@ -58,6 +58,7 @@ type world struct {
 	archivers  map[string]*archive.Archiver
 	placements placements
 	journal    archive.Journal
+	control    *sql.DB
 }
 
 // newWorld makes places, by name and kind.
@@ -70,7 +71,7 @@ func worldOf(t testing.TB, kindOf map[string]string, f files) *world {
 	require.NoError(t, err)
 	w := &world{
 		places: map[string]*place{}, archivers: map[string]*archive.Archiver{},
-		placements: newPlacements(t, control.admin), journal: journal,
+		placements: newPlacements(t, control.admin), journal: journal, control: control.admin,
 	}
 	for name, kind := range kindOf {
 		if kind == "row" && control != nil {

@@ -36,6 +36,7 @@ type place struct {
 	strategy archive.Strategy
 	pool     *isolation.Pool
 	db       *sql.DB
+	role     string  // of the runtime
 	url      string  // of the superuser's database; "" for SQLite
 	admin    *sql.DB // the superuser's, in the database of row and schema; nil for SQLite
 }
@@ -63,7 +64,7 @@ func placeOf(t testing.TB, kind string, f files) *place {
 	role := pgtest.Name(t, "app")
 	require.NoError(t, postgres.EnsureRole(t.Context(), root, role, "secret"))
 	app := connector(t, db.As(role, "secret"))
-	p := &place{name: kind, admin: root, url: db.URL()}
+	p := &place{name: kind, role: role, admin: root, url: db.URL()}
 	var err error
 	switch kind {
 	case "row":

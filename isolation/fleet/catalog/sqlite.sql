@@ -1,6 +1,7 @@
--- What the file contains, as (kind, name, definition). ?1 is the table of versions.
+-- What the file contains, as (kind, name, definition). ?1 is the table of versions,
+-- which is left out, as is what package archive makes while a tenant moves.
 WITH tab AS (
-	SELECT name, sql FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\_%' ESCAPE '\' AND name <> ?1
+	SELECT name, sql FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\_%' ESCAPE '\' AND name <> ?1 AND name NOT LIKE 'tenancy\_move\_%' ESCAPE '\'
 )
 SELECT 'table', name, sql FROM tab
 UNION ALL SELECT 'column', t.name || '.' || c.name, c.type || CASE WHEN c."notnull" THEN ' not null' ELSE '' END
@@ -11,3 +12,4 @@ UNION ALL SELECT 'foreign key', t.name || ' (' || group_concat(f."from", ', ') |
 	|| f.on_update || ' on delete ' || f.on_delete
 	FROM tab t JOIN pragma_foreign_key_list(t.name) f GROUP BY t.name, f.id
 UNION ALL SELECT type, name, sql FROM sqlite_schema WHERE type IN ('index', 'view', 'trigger') AND sql IS NOT NULL
+	AND name NOT LIKE 'tenancy\_move\_%' ESCAPE '\'
