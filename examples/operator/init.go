@@ -40,7 +40,7 @@ type initCommand struct {
 }
 
 func (c *initCommand) flags(fs *flag.FlagSet) {
-	fs.StringVar(&c.prefix, "prefix", "app", "`name` that databases and roles begin with: at most 16 bytes")
+	fs.StringVar(&c.prefix, "prefix", defaultPrefix, "`name` that databases and roles begin with: at most 16 bytes")
 	fs.StringVar(&c.region, "region", "", "`region` of the cells")
 	fs.StringVar(&c.migrations, "migrations", "", "`folder` of migrations, relative to the configuration file; else those of the program")
 }
@@ -64,6 +64,8 @@ func (r initResult) print(w io.Writer) {
 	}
 }
 
+const defaultPrefix = "app"
+
 const serverVariable = "OPERATOR_DATABASE_URL"
 
 func (c *initCommand) run(ctx context.Context, s *session, _ []string) (result, error) {
@@ -77,6 +79,8 @@ func (c *initCommand) run(ctx context.Context, s *session, _ []string) (result, 
 		written = true
 	case !errors.Is(err, fs.ErrExist):
 		return nil, err
+	case c.prefix != defaultPrefix || c.region != "" || c.migrations != "":
+		return nil, usagef("%s is there already, and keeps what it says: change it there; -prefix, -region and -migrations are for a new one", s.config)
 	}
 	cfg, err := readConfig(s.config, s.env)
 	if err != nil {

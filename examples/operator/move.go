@@ -21,13 +21,15 @@ func moveEntry() entry {
 compares both sides, and changes its place. Interrupted or killed at any step,
 the same command goes on; -rollback gives up instead, up to the change of its
 place. The old home is kept, closed for writes, for -grace; -finish removes
-those whose time is over. Without arguments it lists the moves under way.`,
+those whose time is over, and with -now a tenant's before. Without arguments it
+lists the moves under way.`,
 	}
 }
 
 type moveCommand struct {
 	grace, maxFrozen time.Duration
 	rollback, finish bool
+	now              bool
 }
 
 func (c *moveCommand) flags(fs *flag.FlagSet) {
@@ -35,6 +37,7 @@ func (c *moveCommand) flags(fs *flag.FlagSet) {
 	fs.DurationVar(&c.maxFrozen, "max-frozen", 2*time.Second, "`time` without writes, at most, in one attempt")
 	fs.BoolVar(&c.rollback, "rollback", false, "give the tenant's move up")
 	fs.BoolVar(&c.finish, "finish", false, "remove old homes whose grace is over: the tenant's, or all")
+	fs.BoolVar(&c.now, "now", false, "with -finish TENANT: do not wait for the end of its grace")
 }
 
 type moveResult []moveLine
@@ -75,7 +78,7 @@ func (c *moveCommand) line(r archive.Record) moveLine {
 		Frozen: float64(r.Frozen.Microseconds()) / 1000,
 	}
 	if r.Step == archive.Flipped {
-		kept := r.Flipped.Add(c.grace)
+		kept := r.KeptUntil()
 		l.Kept = &kept
 	}
 	return l
@@ -89,6 +92,8 @@ func (c *moveCommand) run(ctx context.Context, s *session, args []string) (resul
 		return nil, usagef("want operator move -rollback TENANT")
 	case c.finish && len(args) > 1:
 		return nil, usagef("want operator move -finish [TENANT]")
+	case c.now && (!c.finish || len(args) != 1):
+		return nil, usagef("want operator move -finish -now TENANT")
 	case !c.rollback && !c.finish && len(args) == 1:
 		return nil, usagef("want operator move TENANT CELL")
 	}
@@ -114,7 +119,9 @@ func (c *moveCommand) run(ctx context.Context, s *session, args []string) (resul
 	case c.rollback:
 		r, err = c.back(ctx, p, mover, t)
 	case c.finish:
-		r, err = c.clear(ctx, p, mover, t)
+		if r, err = c.clear(ctx, p, mover, t); err == nil && r.Step == archive.Flipped {
+			err = fmt.Errorf("the home of tenant %s in %s is kept until %s; add -now to remove it before", t.ID, r.From, r.KeptUntil().Format(time.DateTime))
+		}
 	default:
 		r, err = c.move(ctx, p, mover, t, args[1])
 	}
@@ -247,7 +254,7 @@ func (c *moveCommand) move(ctx context.Context, p *platform, m *archive.Mover, t
 	if err != nil {
 		return r, err
 	}
-	if err := p.note(ctx, t); err != nil || c.grace > 0 {
+	if err := p.note(ctx, t); err != nil || r.Grace > 0 {
 		return r, err
 	}
 	return c.clear(ctx, p, m, t)
@@ -290,7 +297,11 @@ func (c *moveCommand) back(ctx context.Context, p *platform, m *archive.Mover, t
 
 // clear removes the old home, if its grace is over.
 func (c *moveCommand) clear(ctx context.Context, p *platform, m *archive.Mover, t tenant.Tenant) (archive.Record, error) {
-	r, err := m.Finish(ctx, t)
+	finish := m.Finish
+	if c.now {
+		finish = m.FinishNow
+	}
+	r, err := finish(ctx, t)
 	if err == nil && r.Step == archive.Done {
 		err = errors.Join(p.settle(ctx, t), p.ledger.Forget(ctx, t.ID))
 	}

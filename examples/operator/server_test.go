@@ -83,8 +83,9 @@ func TestEveryStrategy(t *testing.T) {
 		assert.NotNil(t, ask[moveResult](o, exitOK, "move", "initech", "databases")[0].Kept)
 		assert.Contains(t, o.try("move", "-rollback", "initech").stderr, "move it back instead")
 		assert.Contains(t, o.try("move", "initech", "files").stderr, "move -finish")
-		assert.Equal(t, archive.Flipped, ask[moveResult](o, exitOK, "move", "-finish")[0].Step, "its grace is not over")
-		assert.Equal(t, archive.Done, ask[moveResult](o, exitOK, "move", "-finish", "-grace", "0s")[0].Step)
+		assert.Equal(t, archive.Flipped, ask[moveResult](o, exitOK, "move", "-finish", "-grace", "0s")[0].Step, "its grace is what the move began with")
+		assert.Contains(t, o.try("move", "-finish", "initech").stderr, "is kept until")
+		assert.Equal(t, archive.Done, ask[moveResult](o, exitOK, "move", "-finish", "-now", "initech")[0].Step)
 		assert.Contains(t, o.do("move"), "no moves under way")
 	})
 

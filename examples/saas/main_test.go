@@ -45,6 +45,19 @@ func selftestWith(t *testing.T, args ...string) {
 	assert.NotContains(t, log.String(), "level=ERROR")
 }
 
+func TestIsolationStaysWhatItWas(t *testing.T) {
+	t.Parallel()
+	cfg := Config{Database: pgtest.Open(t).URL(), Isolation: "row", Role: pgtest.Name(t, "app"), Prefix: pgtest.Name(t, "p") + "_"}
+	for range 2 {
+		b, err := openPostgres(t.Context(), cfg)
+		require.NoError(t, err)
+		require.NoError(t, b.close())
+	}
+	cfg.Isolation = "schema"
+	_, err := openPostgres(t.Context(), cfg)
+	require.ErrorContains(t, err, "start with -isolation row")
+}
+
 // assertNothingLeft checks that a self-test removed its databases and roles.
 func assertNothingLeft(t *testing.T, url string) {
 	t.Helper()

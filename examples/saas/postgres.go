@@ -41,6 +41,9 @@ func openPostgres(ctx context.Context, cfg Config) (_ backend, err error) {
 	registry.SetMaxOpenConns(10)
 	defer closeUnless(&err, registry)
 	store, err := openRegistry(ctx, registry, cfg.Database)
+	if err == nil {
+		err = remember(ctx, registry, cfg.Isolation)
+	}
 	if err != nil {
 		return backend{}, err
 	}
@@ -58,6 +61,34 @@ func openRegistry(ctx context.Context, db *sql.DB, listen string) (*sqlstore.Sto
 		return nil, fmt.Errorf("migrate the registry: %w", err)
 	}
 	return store, nil
+}
+
+// remember keeps in the database how workspaces are isolated there, and refuses another
+// way: none of them would have a home.
+func remember(ctx context.Context, db *sql.DB, isolation string) error {
+	tx, err := db.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = tx.Rollback() }() // after a commit there is nothing to roll back
+	for _, query := range []string{
+		"SELECT pg_advisory_xact_lock(hashtextextended('saas/installation', 0))", // starts that meet
+		"CREATE SCHEMA IF NOT EXISTS saas",
+		"CREATE TABLE IF NOT EXISTS saas.installation (one boolean PRIMARY KEY DEFAULT true CHECK (one), isolation text NOT NULL)",
+	} {
+		if _, err := tx.ExecContext(ctx, query); err != nil {
+			return fmt.Errorf("remember the isolation: %w", err)
+		}
+	}
+	var before string
+	const keep = "INSERT INTO saas.installation (isolation) VALUES ($1) ON CONFLICT (one) DO UPDATE SET one = true RETURNING isolation"
+	if err := tx.QueryRowContext(ctx, keep, isolation).Scan(&before); err != nil {
+		return fmt.Errorf("remember the isolation: %w", err)
+	}
+	if before != isolation {
+		return fmt.Errorf("-isolation: workspaces in this database are isolated by %s; start with -isolation %[1]s, or use another database for %s", before, isolation)
+	}
+	return tx.Commit()
 }
 
 // connect makes the role that tenants' statements run as, and returns connectors for

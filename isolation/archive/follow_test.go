@@ -203,12 +203,16 @@ func TestRollBackAndRefusals(t *testing.T) {
 	// There and back again: whoever left shared tables may return.
 	mover := w.mover(t, archive.Grace(0))
 	for _, to := range []string{"schema", "row"} {
-		_, err = mover.Move(t.Context(), who, to)
+		_, err = w.mover(t, archive.Grace(time.Hour)).Move(t.Context(), who, to)
 		require.NoError(t, err)
 		_, err = mover.RollBack(t.Context(), who)
 		require.ErrorIs(t, err, archive.ErrFlipped)
-		_, err = mover.Finish(t.Context(), who)
+		r, err := mover.Finish(t.Context(), who)
 		require.NoError(t, err)
+		assert.Equal(t, archive.Flipped, r.Step, "the grace is what the move began with")
+		r, err = mover.FinishNow(t.Context(), who)
+		require.NoError(t, err)
+		assert.Equal(t, archive.Done, r.Step)
 		if to == "schema" {
 			_, err = w.places["row"].db.ExecContext(in(t, who), `INSERT INTO nodes (id, name) VALUES (1, 'late')`)
 			require.True(t, archive.IsFrozen(err), "%v", err)

@@ -33,6 +33,7 @@ type Record struct {
 	To      string        `json:"to"`
 	Step    Step          `json:"step"`
 	Started time.Time     `json:"started"`
+	Grace   time.Duration `json:"grace"`            // how long its old home is kept
 	Flipped time.Time     `json:"flipped,omitzero"` // when its place was changed
 	Frozen  time.Duration `json:"frozen,omitempty"` // how long it could not write
 	Rows    int64         `json:"rows,omitempty"`   // how many it had at that time
@@ -46,6 +47,15 @@ type Record struct {
 
 // Finished reports whether nothing of the move is left to do.
 func (r Record) Finished() bool { return r.Step == Done || r.Step == RolledBack }
+
+// KeptUntil returns when the grace of the old home ends; zero unless the tenant has
+// moved.
+func (r Record) KeptUntil() time.Time {
+	if r.Flipped.IsZero() {
+		return time.Time{}
+	}
+	return r.Flipped.Add(r.Grace)
+}
 
 // Journal keeps records of moves, the last one of each tenant. Keep it in a database
 // that outlives the homes. It must be safe for concurrent use.

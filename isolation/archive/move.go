@@ -39,7 +39,8 @@ type moveConfig struct {
 }
 
 // Grace is how long the old home is kept, closed for writes, after a tenant has moved.
-// It must be longer than any process goes on reading there. The default is an hour.
+// It must be longer than any process goes on reading there. The record of a move keeps
+// what it began with. The default is an hour.
 func Grace(d time.Duration) MoveOption { return func(c *moveConfig) { c.grace = d } }
 
 // MaxFrozen bounds how long a tenant is kept from writing in one attempt. An attempt
@@ -116,7 +117,7 @@ func (m *Mover) Move(ctx context.Context, t tenant.Tenant, to string) (Record, e
 	if m.places[from] == nil || m.places[to] == nil || from == to {
 		return Record{}, fmt.Errorf("archive: move tenant %s from %q to %q: want two different places that the mover knows", t.ID, from, to)
 	}
-	r := Record{Tenant: t.ID, From: from, To: to, Step: Planned, Started: m.now().UTC(), Holder: rand.Text(), Until: m.now().Add(m.lease).UTC()}
+	r := Record{Tenant: t.ID, From: from, To: to, Step: Planned, Started: m.now().UTC(), Grace: m.grace, Holder: rand.Text(), Until: m.now().Add(m.lease).UTC()}
 	if r, err = m.journal.Create(ctx, r); err != nil {
 		return r, err
 	}
@@ -139,9 +140,20 @@ func (m *Mover) RollBack(ctx context.Context, t tenant.Tenant) (Record, error) {
 	return r, err
 }
 
-// Finish removes the old home of a tenant that has moved, if its grace is over; else
-// it does nothing. Call it from time to time for the records that the journal has open.
+// Finish removes the old home of a tenant that has moved, if the grace is over that its
+// move began with; else it does nothing. Call it from time to time for the records that
+// the journal has open.
 func (m *Mover) Finish(ctx context.Context, t tenant.Tenant) (Record, error) {
+	return m.take(ctx, t, func(mv *moving, ctx context.Context) error {
+		if r := mv.snapshot(); r.Step == Flipped && m.now().Before(r.KeptUntil()) {
+			return nil
+		}
+		return mv.finish(ctx)
+	})
+}
+
+// FinishNow is Finish without waiting for the end of the grace.
+func (m *Mover) FinishNow(ctx context.Context, t tenant.Tenant) (Record, error) {
 	return m.take(ctx, t, (*moving).finish)
 }
 
@@ -424,7 +436,7 @@ func (e *end) removeHome(ctx context.Context) error {
 // finish removes the old home.
 func (m *moving) finish(ctx context.Context) error {
 	r := m.snapshot()
-	if r.Step != Flipped && r.Step != Dropping || m.now().Before(r.Flipped.Add(m.grace)) {
+	if r.Step != Flipped && r.Step != Dropping {
 		return nil
 	}
 	at, err := m.placements.Placed(ctx, m.tenant.ID)

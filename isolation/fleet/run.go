@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/tenancy-go/tenancy/internal/plural"
 	"github.com/tenancy-go/tenancy/isolation/internal/pghome"
 	"github.com/tenancy-go/tenancy/tenant"
 )
@@ -251,7 +252,7 @@ func (w *waves) take(ctx context.Context, j job) bool {
 		return false
 	}
 	if failed := w.failures(); failed > w.budgetNow() {
-		w.err = fmt.Errorf("%w: %d of at most %d failures, first %w", ErrStopped, failed, w.budgetNow(), w.firstFailure())
+		w.err = fmt.Errorf("%w: %s, more than the %d that are allowed, first %w", ErrStopped, plural.Of(failed, "failure"), w.budgetNow(), w.firstFailure())
 		return false
 	}
 	w.taken++
@@ -283,7 +284,7 @@ func (w *waves) finish() error {
 	}
 	w.emit(func(c Counts) Event { return WaveDone{Counts: c, Wave: w.current + 1} })
 	if failed := w.failures(); failed > w.budgetNow() {
-		return fmt.Errorf("%w: %d failures, in wave %d, first %w", ErrStopped, failed, w.current+1, w.firstFailure())
+		return fmt.Errorf("%w: %s, in wave %d, first %w", ErrStopped, plural.Of(failed, "failure"), w.current+1, w.firstFailure())
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"strings"
 
+	"github.com/tenancy-go/tenancy/internal/plural"
 	"github.com/tenancy-go/tenancy/isolation"
 )
 
@@ -120,7 +121,7 @@ type UnsafeError struct {
 // Error lists all findings, one to a line.
 func (e *UnsafeError) Error() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%v: database %s: %d findings:", isolation.ErrUnsafe, e.Database, len(e.Findings))
+	fmt.Fprintf(&b, "%v: database %s: %s:", isolation.ErrUnsafe, e.Database, plural.Of(len(e.Findings), "finding"))
 	for _, f := range e.Findings {
 		b.WriteString("\n\t" + f.String())
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/tenancy-go/tenancy/internal/plural"
 	"github.com/tenancy-go/tenancy/isolation"
 )
 
@@ -30,7 +31,7 @@ type UnsafeError struct {
 // Error lists all findings, one to a line.
 func (e *UnsafeError) Error() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%v: %d findings:", isolation.ErrUnsafe, len(e.Findings))
+	fmt.Fprintf(&b, "%v: %s:", isolation.ErrUnsafe, plural.Of(len(e.Findings), "finding"))
 	for _, f := range e.Findings {
 		b.WriteString("\n\t" + f.String())
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/tenancy-go/tenancy/internal/plural"
 	"github.com/tenancy-go/tenancy/tenant"
 )
 
@@ -104,7 +105,7 @@ type Report struct {
 func (r Report) Err() error {
 	var errs []error
 	if n := len(r.Findings); n > 0 {
-		errs = append(errs, fmt.Errorf("%w: %d findings", ErrLeak, n))
+		errs = append(errs, fmt.Errorf("%w: %s", ErrLeak, plural.Of(n, "finding")))
 	}
 	if n := len(r.Problems); n > 0 {
 		errs = append(errs, fmt.Errorf("%w: %d problems, first: %s", ErrUnproven, n, r.Problems[0]))
@@ -115,7 +116,7 @@ func (r Report) Err() error {
 // String returns the report as text.
 func (r Report) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%d findings, %d problems\n", len(r.Findings), len(r.Problems))
+	fmt.Fprintf(&b, "%s, %s\n", plural.Of(len(r.Findings), "finding"), plural.Of(len(r.Problems), "problem"))
 	for _, f := range r.Findings {
 		b.WriteString("\n" + f.String() + "\n")
 	}
