@@ -108,6 +108,9 @@ func (c *migrateCommand) run(ctx context.Context, s *session, _ []string) (resul
 	}
 	start := time.Now()
 	report, err := f.Run(ctx, p.all(ctx))
+	if errors.Is(err, fleet.ErrChanged) {
+		err = fmt.Errorf("%w (here: -accept-changes)", err)
+	}
 	return c.told(report, time.Since(start)), err
 }
 

@@ -179,7 +179,7 @@ func withFunctions(steps []step, functions []Function) ([]step, error) {
 		}
 	}
 	if len(steps) == 0 {
-		return nil, errors.New("there are none; want files such as 00001_name.sql")
+		return nil, errors.New("there is neither a file nor a function; want files such as 00001_name.sql")
 	}
 	return steps, nil
 }

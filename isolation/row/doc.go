@@ -3,6 +3,7 @@
 //
 //	runtime, err := postgres.NewConnector("postgres://app:…@db/saas")
 //	admin, err := postgres.NewConnector("postgres://owner:…@db/saas")
+//	err = postgres.EnsureRole(ctx, sql.OpenDB(admin), "app", password) // once, whom runtime logs in as
 //	strategy, err := row.New(runtime, row.Admin(admin), row.Migrations(migrations))
 //	err = strategy.Prepare(ctx) // at start: tables, then policies on them
 //	err = strategy.Verify(ctx)  // at start-up and in CI
