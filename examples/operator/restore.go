@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/tenancy-go/tenancy/isolation/archive"
@@ -149,8 +150,11 @@ func (s *session) arrive(ctx context.Context, p *platform, t tenant.Tenant, in a
 		in.opts = append(in.opts, archive.Replace())
 	}
 	m, err := to.Restore(ctx, t, r, in.opts...)
-	if errors.Is(err, archive.ErrOccupied) {
+	switch {
+	case errors.Is(err, archive.ErrOccupied):
 		err = fmt.Errorf("%s has rows already, which -replace deletes: %w", where(t.ID, c.Name), err)
+	case errors.Is(err, archive.ErrSchema) && strings.Contains(err.Error(), "OtherSchema"):
+		err = fmt.Errorf("%w (here: -other-schema)", err)
 	}
 	if err != nil {
 		return restoreResult{}, err
