@@ -22,12 +22,12 @@ type grant struct {
 }
 
 // acquire returns a connection confined to o, whose context is ctx, on which query
-// may run; an empty one stands for what is no statement. It tries again
-// if the connection died while it was idle, or if o was forgotten meanwhile, whose
-// home may be another by now: nothing was sent yet.
-func (p *Pool) acquire(ctx context.Context, o owner, query string) (*physical, error) {
+// may run; an empty one stands for what is no statement. If fresh is set, it is a new
+// one. acquire tries again if the connection died while it was idle, or if o was forgotten
+// meanwhile, whose home may be another by now: nothing was sent yet.
+func (p *Pool) acquire(ctx context.Context, o owner, query string, fresh bool) (*physical, error) {
 	for {
-		ph, err := p.attempt(ctx, o, query)
+		ph, err := p.attempt(ctx, o, query, fresh)
 		if err != nil {
 			return nil, err
 		}
@@ -38,7 +38,7 @@ func (p *Pool) acquire(ctx context.Context, o owner, query string) (*physical, e
 }
 
 // attempt is one try of acquire. It returns nil for another.
-func (p *Pool) attempt(ctx context.Context, o owner, query string) (*physical, error) {
+func (p *Pool) attempt(ctx context.Context, o owner, query string, fresh bool) (*physical, error) {
 	forgets := p.forgets.Load()
 	t, place, err := p.place(ctx, o)
 	if err != nil {
@@ -47,7 +47,7 @@ func (p *Pool) attempt(ctx context.Context, o owner, query string) (*physical, e
 	if err := allow(place.Via, query, false); err != nil {
 		return nil, err
 	}
-	g, err := p.await(ctx, o, p.keyOf(place, o), forgets)
+	g, err := p.await(ctx, o, p.keyOf(place, o), fresh, forgets)
 	if err != nil || g.again {
 		return nil, err
 	}

@@ -16,6 +16,8 @@ type conn struct {
 	ph   *physical // nil while it holds none
 	tx   *tx       // the open transaction
 	busy int       // open rows, and statements bound to ph, such as COPY
+
+	fresh bool // idle connections failed, so the next is a new one
 }
 
 var _ interface {
@@ -56,7 +58,7 @@ func (c *conn) bind(ctx context.Context, query string) (*physical, error) {
 		}
 		c.giveBack()
 	}
-	c.ph, err = c.pool.acquire(ctx, o, query)
+	c.ph, err = c.pool.acquire(ctx, o, query, c.fresh)
 	return c.ph, err
 }
 
@@ -241,20 +243,17 @@ func (c *conn) execOnce(ctx context.Context, query string, args []driver.NamedVa
 
 // patiently runs attempt again if it failed before the host's statement began: the
 // connection could not be given to the tenant along with it. Another attempt takes
-// another connection, and asks the strategy again where the tenant's data lives. One
-// tenant may have spoilt all that are idle; of those just opened, the second decides.
+// another connection, and asks the strategy again where the tenant's data lives. A
+// tenant may have spoilt all that are idle, so the third attempt opens one; and where it
+// is this tenant whose connections fail, others keep theirs.
 func patiently[T any](c *conn, attempt func() (T, error)) (T, error) {
-	for fresh := 0; ; {
+	defer func() { c.fresh = false }()
+	for n := 1; ; n++ {
 		result, err := attempt()
-		if err == nil || !c.unbegun(err) {
+		if err == nil || !c.unbegun(err) || n > 1 && !c.ph.reused {
 			return result, err
 		}
-		if !c.ph.reused {
-			fresh++
-		}
-		if fresh == 2 {
-			return result, err
-		}
+		c.fresh = n > 1
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 type waiter struct {
 	owner owner
 	key   placeKey
+	fresh bool       // wants none that was idle
 	ready chan grant // receives one grant
 
 	queued     bool
@@ -53,10 +54,10 @@ func (f *fifo) remove(w *waiter) bool {
 	return true
 }
 
-// await returns the right to a connection of key for o: at once, or when its turn
-// comes, or ctx's error when ctx ends first.
-// forgets was Pool.forgets when the strategy was asked for key.
-func (p *Pool) await(ctx context.Context, o owner, key placeKey, forgets uint64) (grant, error) {
+// await returns the right to a connection of key for o, to a new one if fresh is set: at
+// once, or when its turn comes, or ctx's error when ctx ends first. forgets was
+// Pool.forgets when the strategy was asked for key.
+func (p *Pool) await(ctx context.Context, o owner, key placeKey, fresh bool, forgets uint64) (grant, error) {
 	if err := ctx.Err(); err != nil {
 		return grant{}, err
 	}
@@ -70,11 +71,11 @@ func (p *Pool) await(ctx context.Context, o owner, key placeKey, forgets uint64)
 		return grant{again: true}, nil
 	}
 	a := p.ledger.wake(o)
-	if g, ok := p.take(a, key); ok {
+	if g, ok := p.take(a, key, fresh); ok {
 		p.mu.Unlock()
 		return g, nil
 	}
-	w := &waiter{owner: o, key: key, ready: make(chan grant, 1)}
+	w := &waiter{owner: o, key: key, fresh: fresh, ready: make(chan grant, 1)}
 	p.enqueue(a, w)
 	p.mu.Unlock()
 
@@ -91,12 +92,13 @@ func (p *Pool) await(ctx context.Context, o owner, key placeKey, forgets uint64)
 }
 
 // take decides what a may have at key without waiting: an idle connection of its
-// own, else one to be confined anew, else a new one, else another's place.
-func (p *Pool) take(a *account, key placeKey) (grant, bool) {
+// own, else one to be confined anew, else a new one, else another's place. The former
+// two are not for who wants it fresh.
+func (p *Pool) take(a *account, key placeKey, fresh bool) (grant, bool) {
 	if p.maxConnsPerTenant > 0 && a.held >= p.maxConnsPerTenant {
 		return grant{}, false
 	}
-	if ph := a.idleAt(key); ph != nil {
+	if ph := a.idleAt(key); ph != nil && !fresh {
 		a.held++
 		p.takeIdle(ph)
 		p.hold(ph, a)
@@ -104,7 +106,7 @@ func (p *Pool) take(a *account, key placeKey) (grant, bool) {
 		p.figures.Hits++
 		return grant{conn: ph}, true
 	}
-	if ph := p.idle.at(key); ph != nil && !key.system {
+	if ph := p.idle.at(key); ph != nil && !key.system && !fresh {
 		a.held++
 		return p.takeOver(ph, a), true
 	}
@@ -193,7 +195,7 @@ func (p *Pool) dispatch() {
 			return
 		}
 		next, w := a.next, a.waiting.head
-		g, ok := p.take(a, w.key)
+		g, ok := p.take(a, w.key, w.fresh)
 		if !ok {
 			passed++
 			a = next

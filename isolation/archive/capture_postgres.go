@@ -53,7 +53,7 @@ func (c *pgCapture) install(ctx context.Context, conn *sql.Conn) error {
 		"CREATE TABLE IF NOT EXISTS " + c.name("_log") + " (tab text NOT NULL, key text[] NOT NULL)",
 		"ALTER TABLE " + c.name("_log") + " SET (autovacuum_enabled = false)",
 		c.ownAlone("_gate", "SEQUENCE"), c.ownAlone("_log", "TABLE"),
-		c.refuseFunction(),
+		c.refuseFunction(), callNever(c.name("_refuse")),
 	}
 	if err := execAll(ctx, conn, statements...); err != nil {
 		return err
@@ -76,6 +76,18 @@ func (c *pgCapture) ownAlone(suffix, what string) string {
 			WHERE k.oid = %s::pg_catalog.regclass AND a.grantee <> k.relowner LOOP
 			EXECUTE 'REVOKE ALL ON %s %s FROM ' || CASE r.grantee WHEN 0 THEN 'PUBLIC' ELSE r.grantee::pg_catalog.regrole::text END;
 		END LOOP; END $tenancy$`, literal(c.name(suffix)), what, strings.ReplaceAll(c.name(suffix), "'", "''"))
+}
+
+// callNever takes from everybody but the owner the right to call a trigger function, and
+// so to put it on tables of their own: it runs as the owner, on rows whose types might
+// bring code with them. Triggers that are there need no such right.
+func callNever(function string) string {
+	return fmt.Sprintf(`DO $tenancy$ DECLARE r record; BEGIN
+		REVOKE ALL ON FUNCTION %[1]s() FROM PUBLIC;
+		FOR r IN SELECT DISTINCT a.grantee FROM pg_catalog.pg_proc p, pg_catalog.aclexplode(p.proacl) a
+			WHERE p.oid = %[2]s::pg_catalog.regprocedure AND a.grantee <> p.proowner LOOP
+			EXECUTE 'REVOKE ALL ON FUNCTION %[3]s() FROM ' || r.grantee::pg_catalog.regrole::text;
+		END LOOP; END $tenancy$`, function, literal(function+"()"), strings.ReplaceAll(function, "'", "''"))
 }
 
 // shut is what a function does with a write when the gate is.
@@ -111,7 +123,7 @@ func (c *pgCapture) watch(ctx context.Context, conn *sql.Conn, t *table) error {
 	if c.shared {
 		either = old + " OR " + fresh
 	}
-	return patiently(ctx, conn, c.recordFunction(t),
+	return patiently(ctx, conn, c.recordFunction(t), callNever(c.function(t)),
 		trigger("_insert", "AFTER", "INSERT", fresh, "ROW", c.function(t)),
 		trigger("_update", "AFTER", "UPDATE", either, "ROW", c.function(t)),
 		trigger("_delete", "AFTER", "DELETE", old, "ROW", c.function(t)),
@@ -230,7 +242,7 @@ const barred = ours + "gone"
 // that it costs other tenants next to nothing.
 func (c *pgCapture) bar(ctx context.Context, conn *sql.Conn, t *table, add bool) ([]string, error) {
 	refuse := c.schema + "." + quote(barred)
-	statements := []string{"CREATE OR REPLACE FUNCTION " + refuse + "()" + refuser + " AS $tenancy$ BEGIN " + shut + " END $tenancy$"}
+	statements := []string{"CREATE OR REPLACE FUNCTION " + refuse + "()" + refuser + " AS $tenancy$ BEGIN " + shut + " END $tenancy$", callNever(refuse)}
 	ids := map[string]bool{}
 	err := each(ctx, conn, `SELECT pg_catalog.unnest(pg_catalog.string_to_array(pg_catalog.obj_description(g.oid, 'pg_trigger'), ' '))
 		FROM pg_catalog.pg_trigger g WHERE g.tgrelid = $1::pg_catalog.regclass AND g.tgname = $2`, []any{t.ref, barred}, func(scan func(...any) error) error {

@@ -62,12 +62,15 @@ WHERE f.contype = 'f' AND f.conparentid = 0 AND f.conrelid = ANY ($1::pg_catalog
 // pgSequences finds the sequences of schemas $1, with the column whose they are.
 const pgSequences = `
 SELECT pg_catalog.format('%I.%I', n.nspname, c.relname), n.nspname::pg_catalog.text, c.relname::pg_catalog.text,
-  s.seqstart, s.seqstart / 2 + s.seqmax / 2, s.seqincrement, COALESCE(d.refobjid::pg_catalog.int8, 0), COALESCE(a.attname::pg_catalog.text, '')
+  s.seqstart, LEAST(s.seqmax, CASE COALESCE(NULLIF(t.typbasetype, 0), t.oid)
+    WHEN 'pg_catalog.int2'::pg_catalog.regtype THEN 32767 WHEN 'pg_catalog.int4'::pg_catalog.regtype THEN 2147483647 END),
+  s.seqincrement, COALESCE(d.refobjid::pg_catalog.int8, 0), COALESCE(a.attname::pg_catalog.text, '')
 FROM pg_catalog.pg_sequence s JOIN pg_catalog.pg_class c ON c.oid = s.seqrelid
   JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
   LEFT JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = c.oid
     AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjsubid > 0 AND d.deptype IN ('a', 'i')
   LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
+  LEFT JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
 WHERE n.nspname = ANY ($1::pg_catalog.text[]) ORDER BY 1`
 
 // describePostgres reads a home's catalog. column is the tenant's where a home of a
@@ -216,7 +219,7 @@ func (d *pgDescriber) readSequences(ctx context.Context) error {
 		var schema, name, column string
 		var step, oid int64
 		s := &sequence{shared: d.home.Shared}
-		if err := scan(&s.ref, &schema, &name, &s.first, &s.middle, &step, &oid, &column); err != nil {
+		if err := scan(&s.ref, &schema, &name, &s.first, &s.limit, &step, &oid, &column); err != nil {
 			return err
 		}
 		if oid == 0 {

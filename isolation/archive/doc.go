@@ -32,8 +32,8 @@
 // Rows of tables that [Exclude] names. Sequences go on where they were, or after
 // the largest number there is; a shared one never goes back, and its gaps tell how
 // much others write, as row security cannot hide. A tenant whose numbers would take a
-// shared one past the middle of its range is refused ([ErrUnsupported]): two such, and
-// no tenant could insert any more.
+// shared one past the middle of its range, and more than a thousandth of what is left, is
+// refused ([ErrUnsupported]): else one could end everybody's inserts.
 //
 // # SQLite
 //

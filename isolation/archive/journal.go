@@ -33,7 +33,7 @@ type Record struct {
 	To      string        `json:"to"`
 	Step    Step          `json:"step"`
 	Started time.Time     `json:"started"`
-	Grace   time.Duration `json:"grace"`            // how long its old home is kept
+	Grace   time.Duration `json:"grace,omitempty"`  // how long its old home is kept
 	Flipped time.Time     `json:"flipped,omitzero"` // when its place was changed
 	Frozen  time.Duration `json:"frozen,omitempty"` // how long it could not write
 	Rows    int64         `json:"rows,omitempty"`   // how many it had at that time

@@ -1,6 +1,7 @@
 package archive
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"database/sql"
@@ -145,7 +146,7 @@ func (m *Mover) RollBack(ctx context.Context, t tenant.Tenant) (Record, error) {
 // the journal has open.
 func (m *Mover) Finish(ctx context.Context, t tenant.Tenant) (Record, error) {
 	return m.take(ctx, t, func(mv *moving, ctx context.Context) error {
-		if r := mv.snapshot(); r.Step == Flipped && m.now().Before(r.KeptUntil()) {
+		if r := mv.snapshot(); r.Step == Flipped && m.now().Before(r.Flipped.Add(cmp.Or(r.Grace, m.grace))) {
 			return nil
 		}
 		return mv.finish(ctx)

@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"io/fs"
+	"math"
 	"slices"
 	"testing"
 	"testing/fstest"
@@ -123,6 +124,36 @@ func TestSharedSequenceIsNotExhausted(t *testing.T) {
 	_, err = shared.archiver(t, archive.Exclude("orders.id")).Restore(t.Context(), acme, bytes.NewReader(file.Bytes()))
 	require.NoError(t, err)
 	assert.Equal(t, last+2, next("beside the large number"))
+}
+
+// TestColumnsSmallerThanTheirSequence: what the column can hold is what there is to use up.
+// A little of it may be used by anyone.
+func TestColumnsSmallerThanTheirSequence(t *testing.T) {
+	t.Parallel()
+	p := placeOf(t, "row", tablesOf(`CREATE SEQUENCE ids; CREATE DOMAIN id AS int; CREATE TABLE things (tenant_id text NOT NULL, id id NOT NULL DEFAULT nextval('ids'),
+		note text, PRIMARY KEY (tenant_id, id)); ALTER SEQUENCE ids OWNED BY things.id;`, "", ""))
+	require.NoError(t, p.strategy.Provision(t.Context(), acme))
+	a := p.archiver(t)
+	archived := func(id int) []byte {
+		p.exec(t, acme, `DELETE FROM things`)
+		p.exec(t, acme, `INSERT INTO things (id, note) VALUES ($1, 'x')`, id)
+		var file bytes.Buffer
+		_, err := a.Export(t.Context(), acme, &file)
+		require.NoError(t, err)
+		return file.Bytes()
+	}
+	set := func(last int) {
+		_, err := p.admin.ExecContext(t.Context(), `SELECT setval('ids', $1)`, last)
+		require.NoError(t, err)
+	}
+	set(10)
+	_, err := a.Restore(t.Context(), acme, bytes.NewReader(archived(math.MaxInt32)), archive.Replace())
+	require.ErrorIs(t, err, archive.ErrUnsupported)
+	set(1_099_999_990)
+	_, err = a.Restore(t.Context(), acme, bytes.NewReader(archived(1_100_000_001)), archive.Replace())
+	require.NoError(t, err)
+	p.exec(t, acme, `INSERT INTO things (note) VALUES ('next')`)
+	assert.Equal(t, 1_100_000_002, one[int](t, p, acme, `SELECT id FROM things WHERE note = 'next'`))
 }
 
 // TestLossIsAnError restores into a column that SQLite turns into a number.

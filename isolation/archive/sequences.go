@@ -44,7 +44,7 @@ func setSequences(ctx context.Context, tx *sql.Tx, d dialect, h *home, archived 
 }
 
 // advances returns the home's sequences that have to go on, as they are to be. A
-// shared one never goes back, and no tenant takes it past the middle of its range.
+// shared one never goes back, and no tenant takes much of what is left of its range.
 func (h *home) advances(ctx context.Context, tx *sql.Tx, archived []Sequence) ([]*sequence, error) {
 	reached, err := h.match(archived)
 	if err != nil {
@@ -69,14 +69,21 @@ func (h *home) advances(ctx context.Context, tx *sql.Tx, archived []Sequence) ([
 		if !to.used || to.last == s.last && s.used {
 			continue
 		}
-		if s.shared && to.last > s.middle {
+		if s.shared && s.spends(to.last) {
 			return nil, fmt.Errorf("%w: the tenant's numbers reach %d, and the sequence of %s, which all tenants share, is at %d: "+
-				"going on from there would leave the others less than half of its range; name %[3]s in Exclude to leave the sequence "+
+				"going on from there would use up what the others have left; name %[3]s in Exclude to leave the sequence "+
 				"where it is, or set it with setval first", ErrUnsupported, to.last, s.name, s.last)
 		}
 		next = append(next, &to)
 	}
 	return next, nil
+}
+
+// spends reports whether to go on from last takes too much from a sequence's range: past
+// its middle, more than a thousandth of what is left.
+func (s *sequence) spends(last int64) bool {
+	const part = 1000
+	return last > s.first/2+s.limit/2 && uint64(last)-uint64(s.last) > (uint64(s.limit)-uint64(s.last))/part
 }
 
 // set sets a sequence of PostgreSQL. In between, another tenant may have advanced a

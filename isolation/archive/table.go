@@ -59,7 +59,7 @@ type sequence struct {
 	max    string // the query for the largest value of its column; "" if it is nobody's
 	last   int64  // handed out last
 	first  int64  // handed out by a new one
-	middle int64  // of its range
+	limit  int64  // past which it, or its column, can hold none
 	used   bool
 	shared bool // by other tenants
 }

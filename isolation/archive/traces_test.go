@@ -12,6 +12,45 @@ import (
 	"github.com/tenancy-go/tenancy/isolation/inspect"
 )
 
+// TestRecordersServeNobodyElse puts a move's own trigger function on a table of a
+// tenant's, whose column has a type with a cast of the tenant's.
+func TestRecordersServeNobodyElse(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, map[string]string{"row": "row", "schema": "schema"})
+	w.settle(t, "row", acme, globex)
+	home := w.places["row"]
+	_, err := home.admin.ExecContext(t.Context(), `ALTER DEFAULT PRIVILEGES GRANT EXECUTE ON FUNCTIONS TO `+home.role)
+	require.NoError(t, err)
+	attacked := false
+	mover := w.mover(t, archive.Grace(0), at(archive.Captured, func() {
+		_, err := home.admin.ExecContext(t.Context(), `DO $$ BEGIN EXECUTE format('GRANT TEMPORARY ON DATABASE %I TO `+home.role+`', current_database()); END $$`)
+		assert.NoError(t, err)
+		names, err := home.admin.QueryContext(t.Context(), `SELECT oid::regproc::text FROM pg_proc WHERE starts_with(proname, 'tenancy_move_')`)
+		if !assert.NoError(t, err) {
+			return
+		}
+		defer func() { assert.NoError(t, names.Close()) }()
+		for names.Next() {
+			var name string
+			assert.NoError(t, names.Scan(&name))
+			tx, err := home.db.BeginTx(in(t, globex), nil)
+			if !assert.NoError(t, err) {
+				return
+			}
+			_, err = tx.ExecContext(in(t, globex), `CREATE TEMP TABLE mine (id bigint)`)
+			assert.NoError(t, err)
+			_, err = tx.ExecContext(in(t, globex), `CREATE TRIGGER x AFTER INSERT ON mine FOR EACH ROW EXECUTE FUNCTION `+name+`()`)
+			assert.ErrorContains(t, err, "permission denied for function", name)
+			assert.NoError(t, tx.Rollback())
+			attacked = true
+		}
+		assert.NoError(t, names.Err())
+	}))
+	_, err = mover.Move(t.Context(), acme, "schema")
+	require.NoError(t, err)
+	assert.True(t, attacked)
+}
+
 // homes is a fleet that looks at the homes of a place.
 func homes(t *testing.T, w *world, home *place) *fleet.Fleet {
 	t.Helper()

@@ -99,7 +99,7 @@ WHERE EXISTS (SELECT FROM priv WHERE has_table_privilege(priv.oid, r.oid, 'SELEC
 			Why: "A tenant's INSERT runs it, with values of the tenant's choice: what it reads and writes is bound by its own text alone.",
 			query: `SELECT t.name, format('trigger %I calls %s, which runs as %I', g.tgname, f.oid::regprocedure, o.rolname), format('ALTER FUNCTION %s SECURITY INVOKER;', f.oid::regprocedure)
 FROM pg_trigger g JOIN ten t ON t.oid = g.tgrelid JOIN pg_proc f ON f.oid = g.tgfoid JOIN bypass o ON o.oid = f.proowner WHERE NOT g.tgisinternal AND f.prosecdef
-  AND NOT (f.proowner = t.relowner AND f.prosrc ~ '` + recorder + `')`,
+  AND NOT ` + recorder,
 		},
 		{
 			ID: "trigger-foreign", Severity: High, kinds: rows | schemas, Title: "a trigger's function belongs to another role than the table",
@@ -160,17 +160,27 @@ FROM pg_largeobject_metadata m CROSS JOIN LATERAL (
 	}
 }
 
-// recorder matches the whole text of the functions with which package archive takes down
-// the keys of rows that change while their tenant moves: they read a sequence and fill a
-// table of their own, and do nothing else.
-const recorder = `^ DECLARE gate pg_catalog\.int8; BEGIN PERFORM pg_catalog\.pg_advisory_xact_lock_shared\(-?\d+\);` +
-	` SELECT last_value INTO gate FROM ` + movesName + `; IF gate <> 1 THEN RAISE EXCEPTION USING ERRCODE = ''25006'', MESSAGE = ''[^'']*''; END IF;` +
+// recorder holds for the triggers g with which package archive takes down the keys of
+// rows that change while their tenant moves: the whole text of the function f says so,
+// and what it names is an ordinary sequence and an ordinary table of the owner of the
+// table t, on which nothing else happens and nobody else has a right.
+const recorder = `EXISTS (SELECT FROM pg_language l, pg_namespace n, LATERAL regexp_match(f.prosrc, '` + recorderText + `') m
+    JOIN pg_class gate ON gate.relname = m[2] || '_gate' JOIN pg_class log ON log.relname = m[2] || '_log'
+  WHERE l.oid = f.prolang AND l.lanname = 'plpgsql' AND n.oid = f.pronamespace AND m[1] = '"' || replace(n.nspname, '"', '""') || '"'
+    AND starts_with(f.proname, m[2] || '_') AND starts_with(g.tgname, m[2] || '_') AND f.proconfig @> ARRAY['search_path=pg_catalog, pg_temp']
+    AND gate.relnamespace = n.oid AND gate.relkind = 'S' AND log.relnamespace = n.oid AND log.relkind = 'r' AND NOT log.relhasrules
+    AND f.proowner = t.relowner AND gate.relowner = t.relowner AND log.relowner = t.relowner
+    AND NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = log.oid) AND NOT EXISTS (SELECT FROM pg_inherits WHERE log.oid IN (inhparent, inhrelid))
+    AND NOT EXISTS (SELECT FROM pg_class k, aclexplode(k.relacl) x WHERE k.oid IN (gate.oid, log.oid) AND x.grantee <> k.relowner)
+    AND NOT EXISTS (SELECT FROM aclexplode(COALESCE(f.proacl, acldefault('f', f.proowner))) x WHERE x.grantee <> f.proowner))`
+
+const recorderText = `^ DECLARE gate pg_catalog\.int8; BEGIN PERFORM pg_catalog\.pg_advisory_xact_lock_shared\(-?\d+\);` +
+	` SELECT last_value INTO gate FROM ("[^"]+")\."(tenancy_move_[0-9a-f]{12})_gate"; IF gate <> 1 THEN RAISE EXCEPTION USING ERRCODE = ''25006'', MESSAGE = ''[^'']*''; END IF;` +
 	` IF TG_OP <> ''INSERT'' THEN ` + recordsKey + ` END IF;` +
 	` IF TG_OP = ''INSERT'' OR TG_OP = ''UPDATE'' AND ` + keyOfRow + ` IS DISTINCT FROM ` + keyOfRow + ` THEN ` + recordsKey + ` END IF;` +
 	` RETURN NULL; END $`
 
 const (
-	movesName  = `"[^"]+"\."tenancy_move_[^"]*"`
-	keyOfRow   = `ARRAY\[((OLD|NEW)\."[^"]*"::pg_catalog\.text(, )?)+\]`
-	recordsKey = `INSERT INTO ` + movesName + ` \(tab, key\) VALUES \(''[^'']*'', ` + keyOfRow + `\);`
+	keyOfRow   = `ARRAY\[(?:(?:OLD|NEW)\."[^"]*"::pg_catalog\.text(?:, )?)+\]`
+	recordsKey = `INSERT INTO \1\."\2_log" \(tab, key\) VALUES \(''[^'']*'', ` + keyOfRow + `\);`
 )

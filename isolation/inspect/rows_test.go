@@ -139,6 +139,15 @@ var reachHoles = []hole{
 		want: []string{"definer-search-path"}},
 	{name: "trigger of a superuser", plant: `CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS 'BEGIN RETURN NEW; END'; CREATE TRIGGER note BEFORE INSERT ON orders FOR EACH ROW EXECUTE FUNCTION note()`,
 		want: []string{"trigger-bypass"}},
+	{name: "a move's trigger function that anybody may put on a table", plant: recorderIn("public", "") + `GRANT EXECUTE ON FUNCTION tenancy_move_0123456789ab_f() TO PUBLIC`, want: []string{"trigger-bypass"}},
+	{name: "a move's log that the tenant reads", plant: recorderIn("public", "") + `GRANT SELECT ON tenancy_move_0123456789ab_log TO $app_o`, want: []string{"trigger-bypass"}},
+	{name: "a move's log with a trigger", plant: recorderIn("public", "") + `CREATE FUNCTION spread() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN UPDATE public.orders SET title = NULL; RETURN NULL; END';
+		CREATE TRIGGER spread AFTER INSERT ON tenancy_move_0123456789ab_log FOR EACH ROW EXECUTE FUNCTION spread()`, want: []string{"trigger-bypass"}},
+	{name: "a move's log that is a view", plant: recorderIn("public", "") + `DROP TABLE tenancy_move_0123456789ab_log; CREATE VIEW tenancy_move_0123456789ab_log AS SELECT ''::text AS tab, ARRAY['']::text[] AS key`,
+		want: []string{"trigger-bypass"}},
+	{name: "a move's trigger with a search_path of the caller's", plant: recorderIn("public", "") + `ALTER FUNCTION tenancy_move_0123456789ab_f() RESET search_path`, want: []string{"trigger-bypass"}},
+	{name: "a move's trigger with its log elsewhere", plant: recorderIn("pg_temp", ""), want: []string{"trigger-bypass"}},
+	{name: "a move's trigger that does one thing more", plant: recorderIn("public", "DELETE FROM public.orders;"), want: []string{"trigger-bypass"}},
 	{name: "trigger of another role", plant: `CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'; CREATE TRIGGER note BEFORE INSERT ON orders FOR EACH ROW EXECUTE FUNCTION note(); ALTER FUNCTION note() OWNER TO $app_o`,
 		want: []string{"trigger-foreign"}},
 	{name: "rule of a superuser", plant: `CREATE RULE peek AS ON INSERT TO orders DO ALSO SELECT count(*) FROM orders`, want: []string{"rule-bypass"}},
@@ -250,4 +259,21 @@ func TestRowsFindsWhatVerifyFinds(t *testing.T) {
 			}
 		})
 	}
+}
+
+// recorderIn plants what package archive makes while a tenant moves, with the log in a
+// schema, and a statement more.
+func recorderIn(schema, more string) string {
+	const base = "tenancy_move_0123456789ab"
+	record := func(row string) string {
+		return `INSERT INTO "` + schema + `"."` + base + `_log" (tab, key) VALUES ('orders', ARRAY[` + row + `."id"::pg_catalog.text]);`
+	}
+	return `CREATE SEQUENCE ` + base + `_gate; CREATE TABLE ` + base + `_log (tab text NOT NULL, key text[] NOT NULL);
+		CREATE FUNCTION ` + base + `_f() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $f$ DECLARE gate pg_catalog.int8;` +
+		` BEGIN PERFORM pg_catalog.pg_advisory_xact_lock_shared(1); SELECT last_value INTO gate FROM "` + schema + `"."` + base + `_gate";` +
+		` IF gate <> 1 THEN RAISE EXCEPTION USING ERRCODE = '25006', MESSAGE = 'no'; END IF; IF TG_OP <> 'INSERT' THEN ` + record("OLD") + ` END IF;` +
+		` IF TG_OP = 'INSERT' OR TG_OP = 'UPDATE' AND ARRAY[NEW."id"::pg_catalog.text] IS DISTINCT FROM ARRAY[OLD."id"::pg_catalog.text] THEN ` + record("NEW") + more + ` END IF;` +
+		` RETURN NULL; END $f$;
+		REVOKE ALL ON FUNCTION ` + base + `_f() FROM PUBLIC;
+		CREATE TRIGGER ` + base + `_insert AFTER INSERT ON orders FOR EACH ROW EXECUTE FUNCTION ` + base + `_f();`
 }

@@ -108,6 +108,54 @@ func TestSessionsLeftReadOnly(t *testing.T) {
 	require.NoError(t, other.Rollback())
 }
 
+// TestReadOnlyTransactionsStaySo: one tenant's leftover does not let another's
+// transaction write that was begun to read.
+func TestReadOnlyTransactionsStaySo(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Open(t)
+	require.NoError(t, run(t, connect(t, newConnector(t, db.URL())), `CREATE TABLE rows (n int)`))
+	for _, local := range []bool{false, true} {
+		conn, _ := counted(t, db)
+		require.NoError(t, conn.Enter(as("acme", local)))
+		require.NoError(t, run(t, conn, `SELECT set_config('default_transaction_read_only', 'on', false)`))
+		require.NoError(t, conn.Enter(as("globex", local)))
+		tx, err := conn.BeginTx(t.Context(), driver.TxOptions{ReadOnly: true})
+		require.NoError(t, err)
+		require.ErrorContains(t, run(t, conn, `INSERT INTO rows VALUES (1)`), "read-only transaction")
+		require.NoError(t, tx.Rollback())
+		tx, err = conn.BeginTx(t.Context(), driver.TxOptions{})
+		require.NoError(t, err)
+		require.NoError(t, run(t, conn, `INSERT INTO rows VALUES (1)`))
+		require.NoError(t, tx.Commit())
+	}
+}
+
+// TestQueriesThatWriteBehindAPooler: whether a SELECT writes, its text does not tell, nor
+// does the server tell one client what another did.
+func TestQueriesThatWriteBehindAPooler(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Open(t)
+	require.NoError(t, run(t, connect(t, newConnector(t, db.URL())), `CREATE TABLE rows (n int);
+		CREATE FUNCTION book(i int) RETURNS int LANGUAGE sql AS 'INSERT INTO rows VALUES (i) RETURNING n'`))
+	user := login(t, db)
+	password, _ := user.Password()
+	pooler := db.Bouncer(t, "transaction", 1, user.Username(), password)
+	var conns []*postgres.Conn
+	for _, tenant := range []string{"acme", "globex"} {
+		conn := connect(t, newConnector(t, pooler.URL(), postgres.BehindPooler(), postgres.CloseToCancel()))
+		e := as(tenant, true)
+		e.Statements = append(e.Statements, postgres.Statement{Query: `SELECT set_config('default_transaction_read_only', 'off', false)`})
+		require.NoError(t, conn.Enter(e))
+		conns = append(conns, conn)
+	}
+	for range 3 {
+		require.NoError(t, run(t, conns[0], `SELECT set_config('default_transaction_read_only', 'on', false)`))
+		require.ErrorContains(t, run(t, conns[1], `SELECT book(1)`), "read-only transaction")
+		require.NoError(t, run(t, conns[1], `SELECT book($1::int)`, "1"))
+		require.NoError(t, run(t, conns[1], `SELECT book(1)`))
+	}
+}
+
 // TestReadOnlySessionsStaySo: whoever connects so means it.
 func TestReadOnlySessionsStaySo(t *testing.T) {
 	t.Parallel()

@@ -29,6 +29,7 @@ const (
 	maxMessage   = 1 << 30 // what PostgreSQL sends at most, about
 	maxEarly     = 1 << 20 // in answer to an entry
 	maxSetting   = 256     // of one that is looked at
+	errorStart   = 128     // has the SQLSTATE, before the text
 )
 
 // wire is the stream of messages below one of lib/pq's connections. It sends an
@@ -105,7 +106,7 @@ func (w *wire) Write(b []byte) (int, error) {
 		w.asked += answers(b)
 		return w.Conn.Write(b)
 	}
-	if w.entry.local() && w.readOnly.may() && (w.readOnly.left() || writes(b)) {
+	if w.entry.local() && w.readOnly.may() && !beginsTx(b) && (w.readOnly.left() || writes(b)) {
 		statements = append(slices.Clone(mayWrite), statements...)
 	}
 	w.begin()
@@ -201,7 +202,7 @@ func (w *wire) take() error {
 	case msgReady:
 		_, err = w.ready()
 	case msgError:
-		err = w.fail()
+		err = w.fail(size)
 	default:
 		show = w.answer(kind)
 	}
@@ -226,7 +227,7 @@ func (w *wire) take() error {
 // compose puts the statements and b into w.out, and the answers to expect into
 // w.plan.
 func (w *wire) compose(statements []Statement, b []byte) {
-	begin := b[0] == msgQuery && isBegin(queryText(b))
+	begin := beginsTx(b)
 	if begin && w.entry.local() {
 		// The entry lasts as long as the transaction, so it comes after BEGIN; and in the
 		// same flight, so that nothing happens in between.
@@ -308,7 +309,7 @@ func (w *wire) next() error {
 		err = w.setting(size)
 	case !w.started:
 	case kind == msgError:
-		err = w.fail()
+		err = w.fail(size)
 	default:
 		show = w.answer(kind)
 	}
@@ -357,8 +358,15 @@ func (w *wire) setting(size int) error {
 }
 
 // fail takes down an error: the server skips everything up to the next Sync.
-func (w *wire) fail() error {
+func (w *wire) fail(size int) error {
 	w.void = true
+	if w.riding && w.entry.local() {
+		start, err := w.in.Peek(min(size, errorStart))
+		if err != nil {
+			return io.ErrUnexpectedEOF
+		}
+		w.readOnly.fear(start)
+	}
 	if w.riding && w.entryPending() {
 		w.failed = true
 		if w.rescue {
@@ -394,6 +402,7 @@ func (w *wire) ready() (show bool, err error) {
 		w.riding = false
 		if !w.void && w.status == txIdle { // what is in a transaction still may be undone
 			w.entry.done()
+			w.readOnly.calm()
 		}
 	}
 	if len(w.plan) > 0 && w.plan[0].kind == hideReady {

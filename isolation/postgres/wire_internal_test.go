@@ -52,6 +52,27 @@ func read(t *testing.T, w *wire) string {
 	return string(b)
 }
 
+// TestAStandbyIsLeftAlone: to ask it for a transaction that writes is an error.
+func TestAStandbyIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	setting := func(name, value string) string { return message(msgSetting, name+"\x00"+value+"\x00") }
+	for standby, asked := range map[string]bool{"on": false, "off": true} {
+		for _, local := range []bool{false, true} {
+			w, server := started(setting("default_transaction_read_only", "on") + ready)
+			w.started, w.readOnly = false, readOnly{}
+			w.readOnly.note([]byte("default_transaction_read_only\x00off\x00"), false)
+			w.readOnly.note([]byte("in_hot_standby\x00"+standby+"\x00"), false)
+			w.started = true
+			read(t, w) // somebody's SQL turned it on
+			server.Reader = bytes.NewReader([]byte(entered + entered + ready))
+			w.entry.set(Entry{Local: local, Statements: []Statement{{Query: "enter"}}}, false)
+			_, err := w.Write(statement("SELECT 1"))
+			require.NoError(t, err)
+			assert.Equal(t, asked, bytes.Contains(server.told.Bytes(), []byte(mayWrite[0].Query)), "standby %s, local %t", standby, local)
+		}
+	}
+}
+
 func TestAnswersToEntriesAreTakenOut(t *testing.T) {
 	t.Parallel()
 	own := message(msgParseComplete, "") + message(msgBindComplete, "") + message(msgComplete, "SELECT 0\x00")

@@ -147,6 +147,37 @@ func TestInjectionByTier(t *testing.T) {
 	}
 }
 
+// TestFailingTenantsCostOthersLittle: the connections of a tenant who cannot be given any
+// fail, and those of others stay.
+func TestFailingTenantsCostOthersLittle(t *testing.T) {
+	t.Parallel()
+	const conns = 12
+	f := newFixture(t)
+	s := f.strategy(t, schema.TransactionScoped())
+	pool, err := isolation.New(s, isolation.MaxConns(conns))
+	require.NoError(t, err)
+	db := sql.OpenDB(pool)
+	t.Cleanup(func() { assert.NoError(t, db.Close()) })
+	provision(t, s, db, "acme", "ghost")
+	var open []*sql.Tx
+	for range conns {
+		tx, err := db.BeginTx(in(t.Context(), "acme"), nil)
+		require.NoError(t, err)
+		open = append(open, tx)
+	}
+	for _, tx := range open {
+		require.NoError(t, tx.Rollback())
+	}
+	_, err = f.root.ExecContext(t.Context(), `REVOKE `+f.roleOf(t, "ghost")+` FROM `+f.login)
+	require.NoError(t, err)
+	before := pool.Stats()
+	var n int
+	require.ErrorContains(t, db.QueryRowContext(in(t.Context(), "ghost"), `SELECT 1`).Scan(&n), "permission denied")
+	after := pool.Stats()
+	assert.LessOrEqual(t, after.Closed-before.Closed, int64(3))
+	assert.LessOrEqual(t, after.Opened-before.Opened, int64(1))
+}
+
 func TestSessionOfALoginRoleCannotLeave(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)

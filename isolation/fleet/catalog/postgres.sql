@@ -11,7 +11,7 @@ WITH nsp AS (
 		AND d.refobjid = pg_catalog.to_regclass($2::text)
 	UNION SELECT d.objid FROM pg_catalog.pg_depend d
 		WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.deptype = 'e'
-	UNION SELECT c.oid FROM pg_catalog.pg_class c JOIN nsp n ON n.oid = c.relnamespace WHERE pg_catalog.starts_with(c.relname, 'tenancy_move_')
+	UNION SELECT c.oid FROM pg_catalog.pg_class c JOIN nsp n ON n.oid = c.relnamespace WHERE c.relname ~ '^tenancy_move_[0-9a-f]{12}_'
 ), rel AS (
 	SELECT c.oid, c.relname, c.relkind, c.relowner, c.relacl, c.relpersistence, c.relrowsecurity, c.relforcerowsecurity,
 		c.relispartition, c.relpartbound, c.reloptions, n.prefix, n.nspowner, n.prefix || c.relname AS name
@@ -23,7 +23,7 @@ WITH nsp AS (
 	SELECT p.oid, p.prokind, p.proowner, p.proacl, n.nspowner,
 		n.prefix || p.proname || '(' || pg_catalog.pg_get_function_identity_arguments(p.oid) || ')' AS name
 	FROM pg_catalog.pg_proc p JOIN nsp n ON n.oid = p.pronamespace
-	WHERE NOT pg_catalog.starts_with(p.proname, 'tenancy_move_') AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d
+	WHERE p.proname !~ '^tenancy_move_([0-9a-f]{12}_|gone$)' AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d
 		WHERE d.classid = 'pg_catalog.pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e')
 ), typ AS (
 	SELECT t.oid, t.typtype, t.typbasetype, t.typtypmod, t.typnotnull, t.typdefault, t.typacl, t.typowner, t.typrelid, n.nspowner,
@@ -77,7 +77,7 @@ UNION ALL SELECT 'function', name, CASE prokind WHEN 'a' THEN 'aggregate' ELSE p
 UNION ALL SELECT 'trigger', r.name || '.' || t.tgname, pg_catalog.concat_ws(', ', pg_catalog.pg_get_triggerdef(t.oid, true),
 	CASE t.tgenabled WHEN 'O' THEN NULL WHEN 'D' THEN 'disabled' ELSE 'enabled ' || t.tgenabled::text END)
 	FROM rel r JOIN pg_catalog.pg_trigger t ON t.tgrelid = r.oid
-	WHERE NOT t.tgisinternal AND NOT pg_catalog.starts_with(t.tgname, 'tenancy_move_')
+	WHERE NOT t.tgisinternal AND t.tgname !~ '^tenancy_move_([0-9a-f]{12}_|gone$)'
 UNION ALL SELECT 'rule', r.name || '.' || w.rulename, pg_catalog.pg_get_ruledef(w.oid)
 	FROM rel r JOIN pg_catalog.pg_rewrite w ON w.ev_class = r.oid WHERE w.rulename <> '_RETURN'
 UNION ALL SELECT 'policy', t.name || '.' || p.polname, pg_catalog.concat_ws(' ',
