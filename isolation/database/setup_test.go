@@ -3,6 +3,7 @@ package database_test
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"io/fs"
 	"os"
 	"testing"
@@ -14,6 +15,7 @@ import (
 	"github.com/tenancy-go/tenancy/internal/pgtest"
 	"github.com/tenancy-go/tenancy/isolation"
 	"github.com/tenancy-go/tenancy/isolation/database"
+	"github.com/tenancy-go/tenancy/isolation/internal/pghome"
 	"github.com/tenancy-go/tenancy/isolation/postgres"
 	"github.com/tenancy-go/tenancy/tenant"
 )
@@ -35,6 +37,7 @@ type fixture struct {
 	root       *sql.DB // the superuser's
 	login      string
 	prefix     string
+	kept       pghome.Connections // of the suite's provisioning
 }
 
 func newFixture(t testing.TB) *fixture { return fixtureOn(t, pgtest.Open(t)) }
@@ -46,7 +49,7 @@ func fixtureOn(t testing.TB, db *pgtest.DB) *fixture {
 	f.root = sql.OpenDB(f.admin)
 	t.Cleanup(func() {
 		f.dropAll(t)
-		require.NoError(t, f.root.Close())
+		require.NoError(t, errors.Join(f.kept.Close(), f.root.Close()))
 	})
 	require.NoError(t, postgres.EnsureRole(t.Context(), f.root, f.login, "secret"))
 	f.app = connector(t, db.As(f.login, "secret"))

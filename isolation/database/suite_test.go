@@ -9,6 +9,7 @@ import (
 	"github.com/tenancy-go/tenancy/isolation"
 	"github.com/tenancy-go/tenancy/isolation/database"
 	"github.com/tenancy-go/tenancy/isolation/isolationtest"
+	"github.com/tenancy-go/tenancy/tenant"
 )
 
 func TestStrategy(t *testing.T) {
@@ -20,8 +21,8 @@ func TestStrategy(t *testing.T) {
 		require.NoError(t, err)
 		return isolationtest.Target{
 			Pool:        pool,
-			Provision:   s.Provision,
-			Deprovision: s.Deprovision,
+			Provision:   func(ctx context.Context, t tenant.Tenant) error { return s.Provision(f.kept.Keep(ctx), t) },
+			Deprovision: func(ctx context.Context, t tenant.Tenant) error { return s.Deprovision(f.kept.Keep(ctx), t) },
 			System:      true,
 			CopyIn:      true,
 			Kill:        f.kill,

@@ -3,6 +3,7 @@ package schema_test
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"io/fs"
 	"os"
 	"testing"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/tenancy-go/tenancy/internal/pgtest"
 	"github.com/tenancy-go/tenancy/isolation"
+	"github.com/tenancy-go/tenancy/isolation/internal/pghome"
 	"github.com/tenancy-go/tenancy/isolation/postgres"
 	"github.com/tenancy-go/tenancy/isolation/schema"
 	"github.com/tenancy-go/tenancy/tenant"
@@ -40,6 +42,7 @@ type fixture struct {
 	admin, app *postgres.Connector
 	root       *sql.DB // the superuser's
 	login      string
+	kept       pghome.Connections // of the suite's provisioning
 }
 
 func newFixture(t testing.TB) *fixture { return fixtureOn(t, pgtest.Open(t)) }
@@ -49,7 +52,7 @@ func fixtureOn(t testing.TB, db *pgtest.DB) *fixture {
 	f := &fixture{DB: db, login: pgtest.Name(t, "app")}
 	f.admin = connector(t, db.URL())
 	f.root = sql.OpenDB(f.admin)
-	t.Cleanup(func() { require.NoError(t, f.root.Close()) })
+	t.Cleanup(func() { require.NoError(t, errors.Join(f.kept.Close(), f.root.Close())) })
 	require.NoError(t, postgres.EnsureRole(t.Context(), f.root, f.login, "secret"))
 	f.app = connector(t, db.As(f.login, "secret"))
 	return f

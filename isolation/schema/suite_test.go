@@ -61,8 +61,8 @@ func (f *fixture) target(s *schema.Strategy, opts ...isolation.Option) (isolatio
 	pool, err := isolation.New(s, opts...)
 	return isolationtest.Target{
 		Pool:        pool,
-		Provision:   s.Provision,
-		Deprovision: s.Deprovision,
+		Provision:   func(ctx context.Context, t tenant.Tenant) error { return s.Provision(f.kept.Keep(ctx), t) },
+		Deprovision: func(ctx context.Context, t tenant.Tenant) error { return s.Deprovision(f.kept.Keep(ctx), t) },
 		System:      true,
 		CopyIn:      true,
 		Qualified: func(g tenant.Tenant, table string) string {
