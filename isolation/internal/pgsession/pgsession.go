@@ -15,16 +15,18 @@ import (
 // cursors, notifications, temporary tables, sequences' last values, advisory
 // locks, prepared statements. It is DISCARD ALL, which cannot share a message.
 //
-// It fails with division by zero inside an older transaction, which would undo
-// everything on rollback: now() is the time of the transaction's first message,
-// statement_timestamp() that of the latest.
+// It fails inside an older transaction, which would undo everything on rollback: now()
+// is the time of the transaction's first message, statement_timestamp() that of the
+// latest, and where they differ it divides by zero, unless the first statement failed
+// before, which nothing may precede in its transaction.
 //
 // All names are qualified and nothing depends on the settings it finds. Text that
 // follows in the same message is parsed under those settings, though: an earlier
 // tenant may have turned standard_conforming_strings off. Literals of
 // pq.QuoteLiteral read the same either way.
 //
-// A transaction that only reads and is DEFERRABLE by default would wait for others.
+// That first statement is there since a tenant may have left the session with
+// transactions that only read and are DEFERRABLE, which wait for others'.
 const Reset = `SET transaction_deferrable = off;` +
 	`SELECT 1 OPERATOR(pg_catalog./) (pg_catalog.now() OPERATOR(pg_catalog.=) pg_catalog.statement_timestamp())::pg_catalog.int4,` +
 	` pg_catalog.pg_advisory_unlock_all();` +
