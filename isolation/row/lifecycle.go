@@ -11,6 +11,7 @@ import (
 	"github.com/lib/pq"
 
 	"github.com/tenancy-go/tenancy/internal/sqlkit"
+	"github.com/tenancy-go/tenancy/isolation/internal/pghome"
 	"github.com/tenancy-go/tenancy/tenant"
 )
 
@@ -88,19 +89,16 @@ func (s *Strategy) Deprovision(ctx context.Context, t tenant.Tenant) error {
 }
 
 // confined runs work in a transaction of the runtime role, confined to t, on a
-// connection of its own.
-func (s *Strategy) confined(ctx context.Context, t tenant.Tenant, work func(tx *sql.Tx, tables []home) error) (err error) {
+// connection that the pool does not know.
+func (s *Strategy) confined(ctx context.Context, t tenant.Tenant, work func(tx *sql.Tx, tables []home) error) error {
 	place, err := s.Place(ctx, t)
 	if err != nil {
 		return err
 	}
-	db := sql.OpenDB(place.Connector)
-	defer func() { err = errors.Join(err, db.Close()) }()
-	conn, err := db.Conn(ctx)
-	if err != nil {
-		return fmt.Errorf("isolation/row: %w", err)
-	}
-	defer func() { err = errors.Join(err, conn.Close()) }()
+	return pghome.ReuseUncleared(ctx, place.Connector, func(ctx context.Context, conn *sql.Conn) error { return s.confinedOn(ctx, conn, t, work) })
+}
+
+func (s *Strategy) confinedOn(ctx context.Context, conn *sql.Conn, t tenant.Tenant, work func(tx *sql.Tx, tables []home) error) error {
 	if err := conn.Raw(func(raw any) error { return s.confineRaw(ctx, raw, t) }); err != nil {
 		return err
 	}

@@ -1,8 +1,10 @@
 package row_test
 
 import (
+	"context"
 	"database/sql"
 	"database/sql/driver"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -15,6 +17,7 @@ import (
 
 	"github.com/tenancy-go/tenancy/internal/pgtest"
 	"github.com/tenancy-go/tenancy/isolation"
+	"github.com/tenancy-go/tenancy/isolation/internal/pghome"
 	"github.com/tenancy-go/tenancy/isolation/postgres"
 	"github.com/tenancy-go/tenancy/isolation/row"
 	"github.com/tenancy-go/tenancy/tenant"
@@ -35,6 +38,13 @@ type fixture struct {
 	admin   *sql.DB // superuser
 	role    string
 	runtime *postgres.Connector
+	kept    pghome.Connections // of the suite's provisioning
+}
+
+// provisioner makes and removes homes, on the same connections.
+func (f *fixture) provisioner(s *row.Strategy) (provision, deprovision func(context.Context, tenant.Tenant) error) {
+	return func(ctx context.Context, t tenant.Tenant) error { return s.Provision(f.kept.Keep(ctx), t) },
+		func(ctx context.Context, t tenant.Tenant) error { return s.Deprovision(f.kept.Keep(ctx), t) }
 }
 
 const tables = `
@@ -48,7 +58,7 @@ func open(t testing.TB, ddl string) *fixture {
 	t.Helper()
 	f := &fixture{db: pgtest.Open(t), role: pgtest.Name(t, "app")}
 	f.admin = sql.OpenDB(f.connector(t, f.db.URL()))
-	t.Cleanup(func() { assert.NoError(t, f.admin.Close()) })
+	t.Cleanup(func() { assert.NoError(t, errors.Join(f.kept.Close(), f.admin.Close())) })
 	require.NoError(t, postgres.EnsureRole(t.Context(), f.admin, f.role, password))
 	f.runtime = f.connector(t, f.db.As(f.role, password))
 	f.exec(t, ddl)

@@ -33,10 +33,11 @@ func runSuite(t *testing.T, migrations fs.FS, part, parts int) {
 	runPart(t, part, parts, func(t *testing.T, opts ...isolation.Option) isolationtest.Target {
 		pool, err := isolation.New(s, opts...)
 		require.NoError(t, err)
+		provision, deprovision := f.provisioner(s)
 		return isolationtest.Target{
 			Pool:        pool,
-			Provision:   s.Provision,
-			Deprovision: s.Deprovision,
+			Provision:   provision,
+			Deprovision: deprovision,
 			Shared:      true,
 			System:      true,
 			CopyIn:      true,
@@ -99,10 +100,11 @@ func throughPgBouncer(t *testing.T, part int, mode row.Option) {
 	runPart(t, part, 2, func(t *testing.T, opts ...isolation.Option) isolationtest.Target {
 		pool, err := isolation.New(s, opts...)
 		require.NoError(t, err)
+		provision, deprovision := f.provisioner(s)
 		return isolationtest.Target{
 			Pool:        pool,
-			Provision:   s.Provision,
-			Deprovision: s.Deprovision,
+			Provision:   provision,
+			Deprovision: deprovision,
 			Shared:      true,
 			System:      true,
 			Kill:        func(ctx context.Context) error { return kill(ctx, f.admin, f.role) },

@@ -33,10 +33,11 @@ func TestUnforgeableStrategies(t *testing.T) {
 				runPart(t, i*len(tables)+j, len(unforgeable)*len(tables), func(t *testing.T, opts ...isolation.Option) isolationtest.Target {
 					pool, err := isolation.New(s, opts...)
 					require.NoError(t, err)
+					provision, deprovision := f.provisioner(s)
 					return isolationtest.Target{
 						Pool:        pool,
-						Provision:   s.Provision,
-						Deprovision: s.Deprovision,
+						Provision:   provision,
+						Deprovision: deprovision,
 						Shared:      true,
 						System:      true,
 						CopyIn:      true,

@@ -54,27 +54,51 @@ func (k *kept) close() error { return errors.Join(closeConn(k.conn), k.db.Close(
 // Reuse is [With], on a connection of ctx's Connections, if it has any. The next user
 // finds the session as it was opened.
 func Reuse(ctx context.Context, connector driver.Connector, work func(context.Context, *sql.Conn) error) error {
+	return reuse(ctx, connector, work, func(conn *sql.Conn) error {
+		_, err := conn.ExecContext(ctx, "DISCARD ALL")
+		return err
+	})
+}
+
+// ReuseUncleared is [Reuse] for work that clears the session itself before anything else.
+func ReuseUncleared(ctx context.Context, connector driver.Connector, work func(context.Context, *sql.Conn) error) error {
+	return reuse(ctx, connector, work, func(*sql.Conn) error { return nil })
+}
+
+func reuse(ctx context.Context, connector driver.Connector, work func(context.Context, *sql.Conn) error, clear func(*sql.Conn) error) error {
 	c, ok := ctx.Value(connectionsKey{}).(*Connections)
-	if !ok || !reflect.TypeOf(connector).Comparable() {
+	if !ok || !reflect.ValueOf(connector).Comparable() {
 		return With(ctx, connector, work)
 	}
-	k := c.take(connector)
-	if k == nil {
-		k = &kept{db: sql.OpenDB(connector)}
-		var err error
-		if k.conn, err = k.db.Conn(ctx); err != nil {
-			return errors.Join(err, k.db.Close())
-		}
+	k, err := c.alive(ctx, connector)
+	if err != nil {
+		return err
 	}
-	err := work(ctx, k.conn)
+	err = work(ctx, k.conn)
 	if k.uses++; err != nil || k.uses >= maxUses || ctx.Err() != nil {
 		return errors.Join(err, k.close())
 	}
-	if _, err := k.conn.ExecContext(ctx, "DISCARD ALL"); err != nil {
+	if err := clear(k.conn); err != nil {
 		return k.close() // work is done; the session is of no use any more
 	}
 	c.give(connector, k)
 	return nil
+}
+
+// alive returns a kept connection that still answers, or a new one.
+func (c *Connections) alive(ctx context.Context, connector driver.Connector) (*kept, error) {
+	for k := c.take(connector); k != nil; k = c.take(connector) {
+		if k.conn.PingContext(ctx) == nil {
+			return k, nil
+		}
+		_ = k.close() // it died while nobody used it
+	}
+	k := &kept{db: sql.OpenDB(connector)}
+	var err error
+	if k.conn, err = k.db.Conn(ctx); err != nil {
+		return nil, errors.Join(err, k.db.Close())
+	}
+	return k, nil
 }
 
 func (c *Connections) take(connector driver.Connector) *kept {
