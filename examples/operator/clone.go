@@ -100,12 +100,14 @@ func (s *session) clone(ctx context.Context, p *platform, from *archive.Archiver
 	return done, nil
 }
 
-// adopt seals fields anew that another tenant's key has sealed. It may be called again.
-func (s *session) adopt(ctx context.Context, p *platform, from tenant.ID, t tenant.Tenant) (sealed int, err error) {
-	db, err := s.database(p)
-	if err != nil {
-		return 0, err
-	}
+// executor is a *sql.DB or *sql.Tx.
+type executor interface {
+	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+}
+
+// adopt seals fields anew that another tenant's key has sealed.
+func (p *platform) adopt(ctx context.Context, db executor, from tenant.ID, t tenant.Tenant) (sealed int, err error) {
 	theirs, ours := tenant.NewContext(ctx, tenant.Tenant{ID: from}), tenant.NewContext(ctx, t)
 	for _, cells := range sealedColumns() {
 		n, err := adoptColumn(theirs, ours, p.keys, db, cells)
@@ -118,7 +120,7 @@ func (s *session) adopt(ctx context.Context, p *platform, from tenant.ID, t tena
 }
 
 // adoptColumn goes through a column in the order of its key, some rows at a time.
-func adoptColumn(theirs, ours context.Context, keys *envelope.Keys, db *sql.DB, cells envelope.Cells) (sealed int, err error) {
+func adoptColumn(theirs, ours context.Context, keys *envelope.Keys, db executor, cells envelope.Cells) (sealed int, err error) {
 	var after int64
 	for {
 		batch, err := readSealed(ours, db, cells, after)
@@ -132,7 +134,7 @@ func adoptColumn(theirs, ours context.Context, keys *envelope.Keys, db *sql.DB, 
 				return sealed, fmt.Errorf("row %d: %w", f.key, err)
 			}
 			if fresh == nil {
-				continue // sealed anew by an earlier call
+				continue
 			}
 			update := fmt.Sprintf(`UPDATE %s SET %s = $1 WHERE %s = $2`, cells.Column.Table, cells.Column.Name, cells.Key)
 			if _, err := db.ExecContext(ours, update, fresh, f.key); err != nil {
@@ -148,7 +150,7 @@ type sealedField struct {
 	sealed envelope.Sealed
 }
 
-func readSealed(ctx context.Context, db *sql.DB, cells envelope.Cells, after int64) (batch []sealedField, err error) {
+func readSealed(ctx context.Context, db executor, cells envelope.Cells, after int64) (batch []sealedField, err error) {
 	query := fmt.Sprintf(`SELECT %[1]s, %[2]s FROM %[3]s WHERE %[1]s > $1 AND %[2]s IS NOT NULL ORDER BY %[1]s LIMIT 500`,
 		cells.Key, cells.Column.Name, cells.Column.Table) // names from app.go
 	rows, err := db.QueryContext(ctx, query, after)

@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -72,19 +73,20 @@ func (c *initCommand) run(ctx context.Context, s *session, _ []string) (result, 
 	if err := os.MkdirAll(filepath.Dir(s.config), 0o700); err != nil {
 		return nil, err
 	}
-	written := false
-	err := c.describe(s.env(serverVariable) != "").write(s.config)
-	switch {
-	case err == nil:
-		written = true
-	case !errors.Is(err, fs.ErrExist):
+	server := s.env(serverVariable) != ""
+	err := c.describe(server).write(s.config)
+	written := err == nil
+	if err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, err
-	case c.prefix != defaultPrefix || c.region != "" || c.migrations != "":
-		return nil, usagef("%s is there already, and keeps what it says: change it there; -prefix, -region and -migrations are for a new one", s.config)
 	}
 	cfg, err := readConfig(s.config, s.env)
 	if err != nil {
 		return nil, err
+	}
+	if !written {
+		if err := c.agrees(cfg, s.config, server); err != nil {
+			return nil, err
+		}
 	}
 	if err := cfg.makeSecrets(); err != nil {
 		return nil, err
@@ -107,6 +109,23 @@ func (c *initCommand) run(ctx context.Context, s *session, _ []string) (result, 
 		r.Cells = append(r.Cells, fmt.Sprintf("%s (%s)", cell.Name, cell.Strategy))
 	}
 	return r, nil
+}
+
+// agrees returns an error if what the command line asks for is not what an older
+// configuration says.
+func (c *initCommand) agrees(cfg config, path string, server bool) error {
+	asked := c.prefix != defaultPrefix || c.region != "" || c.migrations != ""
+	same := func(a, b cellConfig) bool {
+		a.Server, b.Server = "", "" // a reference to it, and what it refers to
+		return a == b
+	}
+	if fresh := c.describe(server); asked && (fresh.Migrations != cfg.Migrations || !slices.EqualFunc(fresh.Cells, cfg.Cells, same)) {
+		return usagef("%s is there already, and says something else: change it there; -prefix, -region and -migrations are for a new one", path)
+	}
+	if server && !slices.ContainsFunc(cfg.Cells, func(cell cellConfig) bool { return cell.Server != "" }) {
+		return usagef("%s is there already, of a platform without a server: unset %s, or name another file with -config", path, serverVariable)
+	}
+	return nil
 }
 
 // describe returns the configuration of a new platform.

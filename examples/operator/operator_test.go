@@ -19,6 +19,7 @@ func TestWithoutServer(t *testing.T) {
 	o := newOperator(t)
 	assert.Contains(t, o.do("init"), "is written")
 	assert.Contains(t, o.do("init"), "is as before")
+	assert.Equal(t, exitUsage, o.try("init", "-migrations", "elsewhere").code)
 	for _, tenant := range []string{"acme", "globex", "initech"} {
 		assert.True(t, ask[provisionResult](o, exitOK, "provision", tenant).Created)
 	}
@@ -51,6 +52,65 @@ func TestWithoutServer(t *testing.T) {
 	assert.Equal(t, before, o.tables("acme"))
 
 	rotate(t, o, 4)
+}
+
+// TestRestoreLosesNoFieldUnasked restores an archive whose fields are sealed with a key
+// that is gone.
+func TestRestoreLosesNoFieldUnasked(t *testing.T) {
+	t.Parallel()
+	o := newOperator(t)
+	o.do("init")
+	o.do("provision", "acme")
+	o.do("sample", "acme")
+	o.do("export", "acme", "-encrypt")
+	o.configure(`"key_ttl": "5m"`, `"key_ttl": "1ms"`)
+	o.do("rotate-keys", "-max-age", "0s")
+	o.do("rotate-keys", "-retire")
+	o.do("sample", "acme", "-customers", "1")
+	before := o.tables("acme")
+	refused := o.try("restore", "acme.archive", "-replace")
+	assert.Equal(t, exitFailed, refused.code)
+	assert.Contains(t, refused.stderr, "20 fields in customers.email")
+	assert.Contains(t, refused.stderr, "-lost-fields")
+	assert.Equal(t, before, o.tables("acme"), "nothing is changed")
+	assert.Equal(t, exitFailed, o.try("restore", "acme.archive", "-as", "acme-copy").code, "nor can they be sealed anew")
+	assert.Empty(t, rowsOf(o.provisioned("acme-copy")), "and of the failed copy nothing is left to whoever has its name next")
+	o.do("restore", "acme.archive", "-replace", "-lost-fields")
+	assert.NotEqual(t, before, o.tables("acme"))
+}
+
+// TestUnfinishedTenantsBeginEmpty provisions a tenant under whose name a clone was made that
+// did not become active.
+func TestUnfinishedTenantsBeginEmpty(t *testing.T) {
+	t.Parallel()
+	o := newOperator(t)
+	o.do("init")
+	o.do("provision", "acme")
+	o.do("sample", "acme")
+	o.do("clone", "acme", "newco")
+	control := openFile(t, filepath.Join(o.dir, "platform", "control.db"))
+	_, err := control.ExecContext(t.Context(), `UPDATE tenancy_tenants SET status = 'provisioning' WHERE id = 'newco'`)
+	require.NoError(t, err)
+	require.NoError(t, control.Close())
+	assert.Empty(t, rowsOf(o.provisioned("newco")))
+	o.do("sample", "newco", "-customers", "1")
+}
+
+// provisioned makes a tenant and returns its tables.
+func (o *operator) provisioned(tenant string) []archiveTable {
+	o.t.Helper()
+	o.do("provision", tenant)
+	return o.tables(tenant)
+}
+
+// rowsOf returns the tables that have rows.
+func rowsOf(tables []archiveTable) (full []archiveTable) {
+	for _, t := range tables {
+		if t.Rows > 0 {
+			full = append(full, t)
+		}
+	}
+	return full
 }
 
 // rotate takes the data and wrapping keys of a number of tenants through a rotation, and

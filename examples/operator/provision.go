@@ -53,6 +53,9 @@ func (c *provisionCommand) run(ctx context.Context, s *session, args []string) (
 	if t.Name == "" {
 		t.Name = args[0]
 	}
+	if err := p.clear(ctx, t.ID); err != nil {
+		return nil, err
+	}
 	t, created, err := p.make(ctx, t, c.cell)
 	if err != nil {
 		return nil, err
@@ -65,6 +68,19 @@ func (c *provisionCommand) run(ctx context.Context, s *session, args []string) (
 		return nil, err
 	}
 	return provisionResult{Tenant: t.ID, Cell: home.Name, Created: created}, nil
+}
+
+// clear removes the home of a tenant that is not active yet: what is in it came with a
+// clone or an archive that did not come to its end, and is another's.
+func (p *platform) clear(ctx context.Context, id tenant.ID) error {
+	t, err := p.tenants.Find(ctx, tenant.ByID(id))
+	if errors.Is(err, tenant.ErrNotFound) {
+		return nil
+	}
+	if err != nil || t.Status != tenant.StatusProvisioning {
+		return err
+	}
+	return errors.Join(p.router.Deprovision(ctx, t), p.ledger.Forget(ctx, t.ID))
 }
 
 // make records a tenant that is being made, or finds the one that an earlier call

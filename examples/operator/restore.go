@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"flag"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/tenancy-go/tenancy/isolation/archive"
+	"github.com/tenancy-go/tenancy/isolation/envelope"
 	"github.com/tenancy-go/tenancy/tenant"
 )
 
@@ -20,13 +22,15 @@ func restoreEntry() entry {
 		summary: "Put an exported tenant back: all of its rows, or none",
 		help: `Reads the whole file and checks every row of it, then makes the tenant, if
 there is none, and its home, and puts the rows in, in one transaction that ends
-by reading them back. A home with rows is refused without -replace.`,
+by reading them back. A home with rows is refused without -replace, and an
+archive with fields that no key opens any more, as after rotate-keys -retire,
+without -lost-fields.`,
 	}
 }
 
 type restoreCommand struct {
-	as, cell             string
-	replace, otherSchema bool
+	as, cell                         string
+	replace, otherSchema, lostFields bool
 }
 
 func (c *restoreCommand) flags(fs *flag.FlagSet) {
@@ -34,6 +38,7 @@ func (c *restoreCommand) flags(fs *flag.FlagSet) {
 	fs.StringVar(&c.cell, "cell", "", "`cell` of a tenant that is not there yet; else the default")
 	fs.BoolVar(&c.replace, "replace", false, "delete the rows that the tenant has, in the same transaction")
 	fs.BoolVar(&c.otherSchema, "other-schema", false, "take an archive of another schema version")
+	fs.BoolVar(&c.lostFields, "lost-fields", false, "restore sealed fields that no key opens any more, as they are")
 }
 
 type restoreResult struct {
@@ -72,7 +77,7 @@ func (c *restoreCommand) run(ctx context.Context, s *session, args []string) (re
 	if err != nil {
 		return nil, err
 	}
-	in := arrival{from: m.Tenant, cell: c.cell, opts: c.options(m)}
+	in := arrival{from: m.Tenant, cell: c.cell, opts: c.options(m), lostFields: c.lostFields}
 	if cipher != nil {
 		in.archiver = append(in.archiver, archive.Encrypt(cipher))
 	}
@@ -126,6 +131,8 @@ type arrival struct {
 	cell     string    // of a tenant that is not there yet
 	opts     []archive.RestoreOption
 	archiver []archive.Option
+
+	lostFields bool // fields that do not open may come
 }
 
 // arrive puts an archive's rows into a tenant, which it makes if there is none. A tenant
@@ -149,6 +156,16 @@ func (s *session) arrive(ctx context.Context, p *platform, t tenant.Tenant, in a
 	if t.Status == tenant.StatusProvisioning { // what an interrupted call has left
 		in.opts = append(in.opts, archive.Replace())
 	}
+	result := restoreResult{Tenant: t.ID, From: in.from, Cell: c.Name}
+	in.opts = append(in.opts, archive.BeforeCommit(func(ctx context.Context, tx *sql.Tx) (err error) {
+		switch {
+		case in.from != t.ID:
+			result.Sealed, err = p.adopt(ctx, tx, in.from, t)
+		case !in.lostFields:
+			err = p.opens(ctx, tx, t)
+		}
+		return err
+	}))
 	m, err := to.Restore(ctx, t, r, in.opts...)
 	switch {
 	case errors.Is(err, archive.ErrOccupied):
@@ -159,12 +176,44 @@ func (s *session) arrive(ctx context.Context, p *platform, t tenant.Tenant, in a
 	if err != nil {
 		return restoreResult{}, err
 	}
-	result := restoreResult{Tenant: t.ID, From: in.from, Cell: c.Name, Taken: m.Created, Rows: m.Rows(), Tables: tablesOf(m)}
-	if in.from != t.ID {
-		if result.Sealed, err = s.adopt(ctx, p, in.from, t); err != nil {
-			return result, err
-		}
-	}
+	result.Taken, result.Rows, result.Tables = m.Created, m.Rows(), tablesOf(m)
 	_, err = p.activate(ctx, t)
 	return result, err
+}
+
+// opens returns an error if a tenant's keys do not open a sealed field.
+func (p *platform) opens(ctx context.Context, db executor, t tenant.Tenant) error {
+	ours := tenant.NewContext(ctx, t)
+	for _, cells := range sealedColumns() {
+		lost, err := unopened(ours, p.keys, db, cells)
+		if err != nil {
+			return err
+		}
+		if lost > 0 {
+			return fmt.Errorf("%s in %s are sealed with keys of %s that were retired or destroyed since: an older archive, "+
+				"or -lost-fields to restore them as they are", count(lost, "field"), cells.Column, t.ID)
+		}
+	}
+	return nil
+}
+
+func unopened(ctx context.Context, keys *envelope.Keys, db executor, cells envelope.Cells) (lost int, err error) {
+	var after int64
+	for {
+		batch, err := readSealed(ctx, db, cells, after)
+		if err != nil || len(batch) == 0 {
+			return lost, err
+		}
+		for _, f := range batch {
+			after = f.key
+			plaintext, err := keys.Open(ctx, cells.Column, f.sealed)
+			clear(plaintext)
+			switch {
+			case errors.Is(err, envelope.ErrOpen) || errors.Is(err, envelope.ErrShredded):
+				lost++
+			case err != nil:
+				return lost, err
+			}
+		}
+	}
 }

@@ -1,6 +1,8 @@
 package archive
 
 import (
+	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"slices"
@@ -73,6 +75,7 @@ type RestoreOption func(*restoreConfig)
 
 type restoreConfig struct {
 	replace, clone, otherSchema bool
+	commit                      []func(context.Context, *sql.Tx) error
 }
 
 // Replace deletes what rows the tenant has, in the same transaction. Without it, a
@@ -81,6 +84,14 @@ func Replace() RestoreOption { return func(c *restoreConfig) { c.replace = true 
 
 // AsClone lets an archive of another tenant be restored. Keys stay as they are.
 func AsClone() RestoreOption { return func(c *restoreConfig) { c.clone = true } }
+
+// BeforeCommit calls f in the transaction of the restore, as the tenant, when all rows
+// are there and were read back. If f fails, so does the restore, and the tenant has what
+// it had. Use it to change or to check what an archive cannot know: rows that are sealed
+// with a key that is no more, IDs of the original in a clone.
+func BeforeCommit(f func(ctx context.Context, tx *sql.Tx) error) RestoreOption {
+	return func(c *restoreConfig) { c.commit = append(c.commit, f) }
+}
 
 // OtherSchema lets an archive of another schema version be restored, and columns be
 // there that it does not know: their default fills them in. What the archive has,

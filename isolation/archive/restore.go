@@ -61,8 +61,15 @@ func (a *Archiver) restore(ctx context.Context, t tenant.Tenant, c restoreConfig
 	in := &filler{archiver: a, tenant: t, home: h, dialect: d, config: c}
 	err = a.update(ctx, t, d, func(ctx context.Context, tx *sql.Tx) error {
 		in.tx = tx
-		m, err = source(ctx, in)
-		return err
+		if m, err = source(ctx, in); err != nil {
+			return err
+		}
+		for _, f := range c.commit {
+			if err := f(ctx, tx); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 	if err != nil {
 		return m, fmt.Errorf("archive: restore tenant %s: %w", t.ID, err)

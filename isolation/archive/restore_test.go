@@ -5,6 +5,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"io/fs"
 	"math"
 	"slices"
@@ -89,6 +90,29 @@ func TestSharedHomeStaysApart(t *testing.T) {
 	_, err = a.Clone(t.Context(), acme, acmeTrial)
 	require.NoError(t, err)
 	assert.Equal(t, want, p.hashes(t, acmeTrial))
+}
+
+// TestBeforeCommit changes rows, and refuses some, in the restore's own transaction.
+func TestBeforeCommit(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []string{"row", "sqlite"} {
+		p := newPlace(t, kind)
+		w := &world{places: map[string]*place{kind: p}, archivers: map[string]*archive.Archiver{kind: p.archiver(t)}}
+		restore := func(f func(ctx context.Context, tx *sql.Tx) error) error {
+			_, err := w.archivers[kind].Restore(t.Context(), acme, bytes.NewReader(masterArchive(t)), archive.AsClone(), archive.Replace(), archive.BeforeCommit(f))
+			return err
+		}
+		change := func(ctx context.Context, tx *sql.Tx) error {
+			_, err := tx.ExecContext(ctx, `UPDATE orders SET note = 'of the clone'`)
+			return err
+		}
+		require.NoError(t, restore(change))
+		assert.Positive(t, one[int](t, p, acme, `SELECT count(*) FROM orders WHERE note = 'of the clone'`), kind)
+		want := p.hashes(t, acme)
+		no := errors.New("no")
+		require.ErrorIs(t, restore(func(ctx context.Context, tx *sql.Tx) error { return errors.Join(change(ctx, tx), no) }), no)
+		assert.Equal(t, want, p.hashes(t, acme), kind)
+	}
 }
 
 // TestSharedSequenceIsNotExhausted brings a tenant with the largest number there is

@@ -233,7 +233,7 @@ func (m *Migrations) agree(folders map[Kind]bool) error {
 		case m.versions == nil:
 			m.versions = s.versions()
 		case !slices.Equal(m.versions, s.versions()):
-			return fmt.Errorf("folder %s has versions %v, and another has %v; each version needs a file in each folder, if an empty one",
+			return fmt.Errorf("folder %s has versions %v, and another has %v; each version needs a file in each folder, if one with nothing but -- +goose Up",
 				kind, s.versions(), m.versions)
 		}
 	}

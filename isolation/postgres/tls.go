@@ -85,7 +85,7 @@ func hostsOf(cfg pq.Config) map[string]string {
 }
 
 // errNoTLS says what lib/pq's own error does.
-var errNoTLS = fmt.Errorf("the server does not support TLS: %w", pq.ErrSSLNotSupported)
+var errNoTLS = fmt.Errorf("the server does not support TLS (sslmode=disable goes without, on a network that you trust): %w", pq.ErrSSLNotSupported)
 
 // secure returns conn as the settings want it.
 func (s security) secure(ctx context.Context, conn net.Conn, network, address string) (net.Conn, error) {
