@@ -71,6 +71,7 @@ func TestRowsOfOursAreClean(t *testing.T) {
 				provisioned(t, f, s)
 			}
 			f.assertClean(t, tt.opts...)
+			assert.Positive(t, f.run(t, f.target, tt.opts...).Tables)
 
 			asApp := sql.OpenDB(f.app)
 			defer asApp.Close()

@@ -29,10 +29,11 @@ func ExampleRun() {
 
 func ExampleReport_WriteTable() {
 	report := inspect.Report{
-		Database: "saas", Server: "17.6", Strategy: "row", Lints: 77,
+		Database: "saas", Server: "17.6", Strategy: "row", Lints: 77, Tables: 3,
 		Findings: []inspect.Finding{{
 			Lint: "key-without-tenant", Severity: inspect.Medium, Object: "public.orders orders_number_key",
-			Title: "a unique key or exclusion constraint lacks the tenant column", Detail: "UNIQUE (number)",
+			Title:  "a unique key or exclusion constraint lacks the tenant column",
+			Detail: "CREATE UNIQUE INDEX orders_number_key ON public.orders USING btree (number)",
 			Why:    "PostgreSQL checks keys past the policies: from a conflict one tenant learns which values others have.",
 			Remedy: "ALTER TABLE public.orders DROP CONSTRAINT orders_number_key, ADD CONSTRAINT orders_number_key UNIQUE (tenant_id, number);",
 		}},
@@ -43,11 +44,12 @@ func ExampleReport_WriteTable() {
 	fmt.Println(report.Err(inspect.High))
 	// Output:
 	// medium    key-without-tenant: public.orders orders_number_key
-	//   what    a unique key or exclusion constraint lacks the tenant column: UNIQUE (number)
+	//   what    a unique key or exclusion constraint lacks the tenant column: CREATE UNIQUE INDEX
+	//           orders_number_key ON public.orders USING btree (number)
 	//   why     PostgreSQL checks keys past the policies: from a conflict one tenant learns which values
 	//           others have.
 	//   mend    ALTER TABLE public.orders DROP CONSTRAINT orders_number_key, ADD CONSTRAINT
 	//           orders_number_key UNIQUE (tenant_id, number);
-	// saas: 1 medium (row isolation, 77 lints, PostgreSQL 17.6)
+	// saas: 1 medium (row isolation, 3 tenant tables, 77 lints, PostgreSQL 17.6)
 	// <nil>
 }

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 )
 
 // DB is a *sql.DB, a *sqlx.DB or a *sql.Conn.
@@ -60,7 +61,20 @@ func (c *config) report(ctx context.Context, tx *sql.Tx, target Target) (*Report
 		Lints: len(lints), Findings: []Finding{}, Suppressed: []Suppressed{}, Unused: []Suppression{},
 	}
 	report.sort(found, c.suppressions)
-	return report, nil
+	if target.kind != databases {
+		report.Tables, err = tables(ctx, tx, target.kind, c.argument(target, s))
+	}
+	return report, err
+}
+
+// tables counts the tables that the lints looked at.
+func tables(ctx context.Context, tx *sql.Tx, k kind, argument string) (n int, err error) {
+	counted := []Lint{{query: `SELECT count(*)::text, '', '' FROM ten`}}
+	found, err := ask(ctx, tx, statement(k, counted), argument, counted)
+	if err != nil {
+		return 0, err
+	}
+	return strconv.Atoi(found[0].Object)
 }
 
 // session is what the first statements find out.

@@ -34,6 +34,7 @@ type Report struct {
 	Strategy   string        `json:"strategy"` // row, schema or database
 	Roles      []string      `json:"roles"`
 	Lints      int           `json:"lints"`      // how many were looked for
+	Tables     int           `json:"tables"`     // of tenants, which they looked at; in databases of tenants' own they are not counted
 	Findings   []Finding     `json:"findings"`   // the worst first
 	Suppressed []Suppressed  `json:"suppressed"` // likewise
 	Unused     []Suppression `json:"unused"`     // suppressions of what was not found
@@ -90,9 +91,13 @@ func (r *Report) Summary() string {
 		text += fmt.Sprintf(", %d suppressed", n)
 	}
 	if n := len(r.Unused); n > 0 {
-		text += fmt.Sprintf(", %d unused suppressions", n)
+		text += ", " + plural.Of(n, "unused suppression")
 	}
-	return fmt.Sprintf("%s: %s (%s isolation, %d lints, PostgreSQL %s)", r.Database, text, r.Strategy, r.Lints, r.Server)
+	looked := ""
+	if r.Strategy != databases.String() {
+		looked = plural.Of(r.Tables, "tenant table") + ", "
+	}
+	return fmt.Sprintf("%s: %s (%s isolation, %s%d lints, PostgreSQL %s)", r.Database, text, r.Strategy, looked, r.Lints, r.Server)
 }
 
 // Err returns an [*UnsafeError] with the findings of severity least or above, or

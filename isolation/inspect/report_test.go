@@ -17,7 +17,7 @@ import (
 )
 
 var someReport = inspect.Report{
-	Database: "saas", Server: "15.18", Strategy: "row", Roles: []string{"app"}, Lints: 77,
+	Database: "saas", Server: "15.18", Strategy: "row", Roles: []string{"app"}, Lints: 77, Tables: 1,
 	Findings: []inspect.Finding{
 		{Lint: "rls-off", Severity: inspect.Critical, Object: "public.orders", Title: "row security is off", Why: strings.Repeat("because ", 30),
 			Remedy: "ALTER TABLE public.orders ENABLE ROW LEVEL SECURITY; ALTER TABLE public.orders FORCE ROW LEVEL SECURITY; -- " + strings.Repeat("a comment of many words ", 8)},
@@ -40,7 +40,7 @@ func TestTableFitsATerminal(t *testing.T) {
 	assert.NotContains(t, text, "\u202e")
 	for _, want := range []string{"critical  rls-off: public.orders\n", "medium    key-without-tenant: public.orders  [31mred", "  mend    ALTER TABLE", "          -- a comment", "  mend    -- decide\n",
 		"accepted  publication: publication cdc", "  reason  to the search index", "unused    rule: public.old",
-		"saas: 1 critical, 1 medium, 1 suppressed, 1 unused suppressions (row isolation, 77 lints, PostgreSQL\n15.18)\n"} {
+		"saas: 1 critical, 1 medium, 1 suppressed, 1 unused suppression (row isolation, 1 tenant table, 77 lints, PostgreSQL\n15.18)\n"} {
 		assert.Contains(t, strings.Join(strings.Fields(text), " "), strings.Join(strings.Fields(want), " "))
 	}
 	var sql []string
