@@ -75,7 +75,8 @@ func (k *Keys) latestOf(ctx context.Context, p Purpose, find func(context.Contex
 
 // Retire destroys the versions of the context's tenant's key below the given one, but
 // never the newest, and returns how many. What is still sealed with them never opens
-// again: call it after [Keys.Reencrypt] has left nothing behind in any table.
+// again: call it after [Keys.Reencrypt] has left nothing behind in any table, and when no
+// backup or archive from before is needed any more.
 //
 // A process may seal with an older version for a TTL after [Keys.Rotate]. Until then the
 // error wraps [ErrTooSoon], by this process's TTL: give all processes the same, and
