@@ -119,28 +119,37 @@ func (p *platform) adopt(ctx context.Context, db executor, from tenant.ID, t ten
 	return sealed, nil
 }
 
-// adoptColumn goes through a column in the order of its key, some rows at a time.
+// adoptColumn does so in one column.
 func adoptColumn(theirs, ours context.Context, keys *envelope.Keys, db executor, cells envelope.Cells) (sealed int, err error) {
+	update := fmt.Sprintf(`UPDATE %s SET %s = $1 WHERE %s = $2`, cells.Column.Table, cells.Column.Name, cells.Key)
+	err = eachSealed(ours, db, cells, func(f sealedField) error {
+		fresh, err := adoptField(theirs, ours, keys, cells.Column, f.sealed)
+		if err != nil {
+			return fmt.Errorf("row %d: %w", f.key, err)
+		}
+		if fresh == nil {
+			return nil
+		}
+		sealed++
+		_, err = db.ExecContext(ours, update, fresh, f.key)
+		return err
+	})
+	return sealed, err
+}
+
+// eachSealed goes through the sealed fields of a column in the order of its key.
+func eachSealed(ctx context.Context, db executor, cells envelope.Cells, do func(sealedField) error) error {
 	var after int64
 	for {
-		batch, err := readSealed(ours, db, cells, after)
+		batch, err := readSealed(ctx, db, cells, after)
 		if err != nil || len(batch) == 0 {
-			return sealed, err
+			return err
 		}
 		for _, f := range batch {
 			after = f.key
-			fresh, err := adoptField(theirs, ours, keys, cells.Column, f.sealed)
-			if err != nil {
-				return sealed, fmt.Errorf("row %d: %w", f.key, err)
+			if err := do(f); err != nil {
+				return err
 			}
-			if fresh == nil {
-				continue
-			}
-			update := fmt.Sprintf(`UPDATE %s SET %s = $1 WHERE %s = $2`, cells.Column.Table, cells.Column.Name, cells.Key)
-			if _, err := db.ExecContext(ours, update, fresh, f.key); err != nil {
-				return sealed, err
-			}
-			sealed++
 		}
 	}
 }

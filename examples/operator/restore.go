@@ -197,23 +197,16 @@ func (p *platform) opens(ctx context.Context, db executor, t tenant.Tenant) erro
 	return nil
 }
 
+// unopened counts the fields of a column that no key opens.
 func unopened(ctx context.Context, keys *envelope.Keys, db executor, cells envelope.Cells) (lost int, err error) {
-	var after int64
-	for {
-		batch, err := readSealed(ctx, db, cells, after)
-		if err != nil || len(batch) == 0 {
-			return lost, err
+	err = eachSealed(ctx, db, cells, func(f sealedField) error {
+		plaintext, err := keys.Open(ctx, cells.Column, f.sealed)
+		clear(plaintext)
+		if errors.Is(err, envelope.ErrOpen) || errors.Is(err, envelope.ErrShredded) {
+			lost++
+			return nil
 		}
-		for _, f := range batch {
-			after = f.key
-			plaintext, err := keys.Open(ctx, cells.Column, f.sealed)
-			clear(plaintext)
-			switch {
-			case errors.Is(err, envelope.ErrOpen) || errors.Is(err, envelope.ErrShredded):
-				lost++
-			case err != nil:
-				return lost, err
-			}
-		}
-	}
+		return err
+	})
+	return lost, err
 }

@@ -98,7 +98,7 @@ func (w *wire) Write(b []byte) (int, error) {
 	}
 	if w.mustSettle(b) {
 		if w.readOnly.left() {
-			statements = append(slices.Clone(mayWrite), statements...)
+			statements = slices.Concat(mayWrite, statements)
 		}
 		if err := w.settle(statements); err != nil {
 			return 0, err
@@ -107,7 +107,7 @@ func (w *wire) Write(b []byte) (int, error) {
 		return w.Conn.Write(b)
 	}
 	if w.entry.local() && w.readOnly.may() && !beginsTx(b) && (w.readOnly.left() || writes(b)) {
-		statements = append(slices.Clone(mayWrite), statements...)
+		statements = slices.Concat(mayWrite, statements)
 	}
 	w.begin()
 	w.compose(statements, b)

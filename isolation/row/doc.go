@@ -19,10 +19,9 @@
 // owns the schema tenancy. A system role, if there is one, has BYPASSRLS and is
 // for statements of tenant.System alone.
 //
-// New connections are checked for the runtime role's rights, and for tables that the
-// role can reach while their row security is off; one check serves all that are opened
-// within a second. They are refused with isolation.ErrUnsafe and the SQL to mend it;
-// forgetting Verify opens nothing.
+// Every new connection is checked for the runtime role's rights, and for tables
+// that the role can reach while their row security is off. It is refused with
+// isolation.ErrUnsafe and the SQL to mend it; forgetting Verify opens nothing.
 //
 // # Tables
 //

@@ -11,8 +11,8 @@ import (
 )
 
 // guarded opens the connections that tenants use. It looks at the role and at the
-// tables, so that a database on which nobody called Install or Verify is refused just
-// the same.
+// tables of each, so that a database on which nobody called Install or Verify is
+// refused just the same.
 type guarded struct {
 	inner    driver.Connector
 	strategy *Strategy
@@ -20,8 +20,7 @@ type guarded struct {
 
 func (g guarded) Driver() driver.Driver { return g.inner.Driver() }
 
-// Connect costs one round trip more than the inner connector's, but not more than once a
-// second, and in mode Sealed another.
+// Connect costs one round trip more than the inner connector's, in mode Sealed two.
 func (g guarded) Connect(ctx context.Context) (driver.Conn, error) {
 	conn, err := g.inner.Connect(ctx)
 	if err != nil {
@@ -54,7 +53,7 @@ func (s *Strategy) inspect(ctx context.Context, conn driver.Conn) error {
 	if !ok {
 		return fmt.Errorf("isolation/row: connection of type %T runs no queries", conn)
 	}
-	findings, err := s.opened.unlessRecent(func() ([]Finding, error) { return s.look(ctx, queryer) })
+	findings, err := s.look(ctx, queryer)
 	if err != nil {
 		return fmt.Errorf("isolation/row: check new connection: %w", err)
 	}

@@ -16,8 +16,6 @@ type Strategy struct {
 	place   isolation.Place
 	mode    mode
 	keys    *keyring // nil if the mode has none
-	opened  vetted   // connections of the runtime role
-	made    vetted   // the tables
 }
 
 // New returns a strategy whose statements run on connector's connections, which
