@@ -1,0 +1,97 @@
+package quota
+
+import (
+	"sync/atomic"
+	"time"
+)
+
+// Reading the time costs more than all the rest of a decision, and most decisions
+// need it only to see that no window has ended. So while decisions come by the
+// thousand, a goroutine writes the time down each tick for all of them to read.
+// It ends by itself when they become few.
+const (
+	clockTick  = time.Millisecond
+	busyReads  = 1024                   // so many readings …
+	busyWithin = 100 * time.Millisecond // … within this time make it worth the goroutine
+	quietTicks = 50                     // it ends after this many ticks, in a row, that nobody read
+	jump       = int64(time.Second)     // the wall clock is followed when it is ahead by more
+)
+
+// clock tells the time in nanoseconds since 1970. It never goes back: it runs with
+// the monotonic clock, and follows the wall clock when that jumps ahead. A wall
+// clock that is set back is left to catch up.
+type clock struct {
+	written  atomic.Int64 // the time at the last tick; 0 while nobody writes it down
+	read     atomic.Bool  // whether anybody read it since the last tick
+	injected func() time.Time
+	start    time.Time
+	ahead    atomic.Int64 // what the wall clock jumped ahead since start
+	reads    atomic.Int64 // exact readings by those who wanted a rough one
+	busyFrom atomic.Int64 // when the current busyReads began
+	ticking  atomic.Bool
+}
+
+// newClock returns a clock that asks now, or the computer's own if that is nil.
+func newClock(now func() time.Time) *clock {
+	c := &clock{injected: now}
+	if now == nil {
+		c.start = time.Now()
+	}
+	return c
+}
+
+// rough returns the time of the last tick, or the exact time if nobody writes it
+// down.
+func (c *clock) rough() int64 {
+	if now := c.written.Load(); now != 0 {
+		if !c.read.Load() {
+			c.read.Store(true)
+		}
+		return now
+	}
+	return c.unwritten()
+}
+
+// exact returns the time.
+func (c *clock) exact() int64 {
+	if c.injected != nil {
+		return c.injected().UnixNano()
+	}
+	now := time.Now()
+	at := c.start.UnixNano() + int64(now.Sub(c.start)) + c.ahead.Load()
+	if behind := now.UnixNano() - at; behind > jump {
+		ahead := c.ahead.Load()
+		if c.ahead.CompareAndSwap(ahead, ahead+behind) {
+			at += behind
+		}
+	}
+	return at
+}
+
+// unwritten returns the exact time, and has it written down from now on if many
+// ask.
+func (c *clock) unwritten() int64 {
+	now := c.exact()
+	if c.injected != nil || c.reads.Add(1)%busyReads != 0 {
+		return now
+	}
+	if now-c.busyFrom.Swap(now) < int64(busyWithin) && c.ticking.CompareAndSwap(false, true) {
+		go c.tick()
+	}
+	return now
+}
+
+// tick writes the time down until nobody has read it for a while.
+func (c *clock) tick() {
+	ticker := time.NewTicker(clockTick)
+	defer ticker.Stop()
+	for quiet := 0; quiet < quietTicks; quiet++ {
+		if c.read.Swap(false) {
+			quiet = 0
+		}
+		c.written.Store(c.exact())
+		<-ticker.C
+	}
+	c.written.Store(0)
+	c.ticking.Store(false)
+}

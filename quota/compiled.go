@@ -1,0 +1,94 @@
+package quota
+
+import (
+	"time"
+)
+
+// compiled is a resolved plan, made ready to decide. Tenants of one plan share it.
+type compiled struct {
+	*Resolved
+	zone      *time.Location
+	standing  float64  // of its rank among those of all plans: 0 for the lowest, 1 for the highest
+	limits    []*limit // by the number of their name; nil for what the plan does not have
+	features  []*Feature
+	resources []*resources
+}
+
+// limit is a Limit made ready.
+type limit struct {
+	Limit
+	name string
+	rule *rule // of Rate; its windows may be none
+	max  int64 // of the other kinds, with what grace adds
+	warn int64
+}
+
+// resources is a set of Resources made ready.
+type resources struct {
+	Resources
+	name   string
+	limits []patternLimit
+}
+
+// patternLimit is the limit of the resources that a pattern fits.
+type patternLimit struct {
+	pattern string
+	index   int // of the limit in compiled.limits
+}
+
+// compile makes plan ready. Its names get numbers of names.
+func compile(catalog *Catalog, plan *Resolved, zone *time.Location, names *registry) *compiled {
+	c := &compiled{Resolved: plan, zone: zone, standing: catalog.standing(plan.Rank)}
+	for _, name := range sortedKeys(plan.Limits) {
+		put(&c.limits, names.ref(name).index, newLimit(name, plan.Limits[name], zone))
+	}
+	for _, name := range sortedKeys(plan.Features) {
+		feature, index := plan.Features[name], names.ref(name).index
+		put(&c.features, index, &feature)
+	}
+	for _, name := range sortedKeys(plan.Resources) {
+		set := &resources{Resources: plan.Resources[name], name: name}
+		for _, pattern := range sortedKeys(set.Limits) {
+			own := limitName(name, pattern)
+			index := names.ref(own).index
+			put(&c.limits, index, newLimit(own, set.Limits[pattern], zone))
+			set.limits = append(set.limits, patternLimit{pattern, index})
+		}
+		put(&c.resources, names.ref(name).index, set)
+	}
+	return c
+}
+
+// put sets the element of list with an index, which may be beyond its end.
+func put[T any](list *[]T, index int, value T) {
+	for len(*list) <= index {
+		var zero T
+		*list = append(*list, zero)
+	}
+	(*list)[index] = value
+}
+
+// at returns the element of list with an index, or the zero value beyond its end.
+func at[T any](list []T, index int) T {
+	if uint(index) < uint(len(list)) {
+		return list[index]
+	}
+	var zero T
+	return zero
+}
+
+func newLimit(name string, l Limit, zone *time.Location) *limit {
+	made := &limit{Limit: l, name: name, rule: &rule{name: name, payment: l.Payment}, max: l.Max, warn: l.Max}
+	switch {
+	case l.Kind == Rate:
+		made.rule = newRule(name, l, zone)
+	case l.Max != Unlimited:
+		made.max, made.warn = l.Max+l.grace(l.Max), l.warn(l.Max)
+	}
+	return made
+}
+
+// same reports whether cells of l go on under other.
+func (l *limit) same(other *limit) bool {
+	return l.Kind == other.Kind && l.Per == other.Per && l.Shadow == other.Shadow && l.rule.same(other.rule)
+}

@@ -1,0 +1,113 @@
+package quota
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// fields are the header fields that tell a client what is left.
+type fields struct {
+	standard bool // RateLimit and RateLimit-Policy
+	legacy   bool // the X-RateLimit trio
+}
+
+// WithFields says which header fields responses get. The standard ones, on by
+// default, are RateLimit-Policy, all windows of the limits that count the request, and
+// RateLimit, the one with the least left, as draft-ietf-httpapi-ratelimit-headers-10
+// has them:
+//
+//	RateLimit-Policy: "requests-minute";q=300;w=60, "requests-day";q=100000;w=86400
+//	RateLimit: "requests-minute";r=299;t=42
+//
+// The legacy ones, off by default, are X-RateLimit-Limit, X-RateLimit-Remaining and
+// X-RateLimit-Reset (seconds since 1970) of that one. When a soft limit is passed,
+// Quota-Warning names the limits.
+func WithFields(standard, legacy bool) GateOption {
+	return func(c *gateConfig) { c.fields = fields{standard: standard, legacy: legacy} }
+}
+
+// write sets the fields for a request with claims.
+func (f fields) write(h http.Header, a *Account, claims []Claim) {
+	if !f.standard && !f.legacy {
+		return
+	}
+	var few [4]*rule
+	rules, warnings := few[:0], []string(nil)
+	least := left{share: 2}
+	s, now := a.state.Load(), a.e.clk.rough()
+	for _, c := range claims {
+		e := at(s.ledger, c.Limit.index)
+		if e.cell == nil || e.kept.under.rule.active == 0 {
+			continue
+		}
+		r := e.kept.under.rule
+		closest, warned := r.closest(e.cell, now)
+		if closest.share < least.share {
+			least = closest
+		}
+		if warned {
+			warnings = append(warnings, r.name)
+		}
+		rules = append(rules, r)
+	}
+	if len(rules) == 0 {
+		return
+	}
+	if f.standard {
+		h["Ratelimit-Policy"] = policies(rules)
+		h["Ratelimit"] = []string{least.item(now)}
+	}
+	if f.legacy {
+		h["X-Ratelimit-Limit"] = []string{strconv.FormatInt(least.window.public.Limit, 10)}
+		h["X-Ratelimit-Remaining"] = []string{strconv.FormatInt(least.units, 10)}
+		h["X-Ratelimit-Reset"] = []string{strconv.FormatInt(seconds(time.Duration(least.reset)), 10)}
+	}
+	if len(warnings) > 0 {
+		h["Quota-Warning"] = []string{strings.Join(warnings, ", ")}
+	}
+}
+
+// policies returns the RateLimit-Policy field of rules.
+func policies(rules []*rule) []string {
+	if len(rules) == 1 {
+		return rules[0].policy
+	}
+	all := make([]string, len(rules))
+	for i, r := range rules {
+		all[i] = r.policy[0]
+	}
+	return []string{strings.Join(all, ", ")}
+}
+
+// item returns the RateLimit field of a window: what is left, and the seconds until
+// there is more.
+func (l left) item(now int64) string {
+	buffer := make([]byte, 0, 64)
+	buffer = append(buffer, '"')
+	buffer = append(buffer, l.rule.name...)
+	buffer = append(buffer, '-')
+	buffer = append(buffer, l.window.public.Per...)
+	buffer = append(buffer, `";r=`...)
+	buffer = strconv.AppendInt(buffer, l.units, 10)
+	buffer = append(buffer, ";t="...)
+	buffer = strconv.AppendInt(buffer, seconds(time.Duration(l.reset-now)), 10)
+	return string(buffer)
+}
+
+// setPolicy writes down the windows of r for RateLimit-Policy.
+func (r *rule) setPolicy() {
+	items := make([]string, r.active)
+	for i, w := range r.windows[:r.active] {
+		items[i] = `"` + r.policyName(i) + `";q=` + strconv.FormatInt(w.public.Limit, 10) +
+			";w=" + strconv.FormatInt(seconds(w.public.Per.nominal()), 10)
+	}
+	r.policy = []string{strings.Join(items, ", ")}
+}
+
+// policyName returns what clients know a window as.
+func (r *rule) policyName(i int) string { return r.name + "-" + string(r.windows[i].public.Per) }
+
+// seconds rounds up.
+func seconds(d time.Duration) int64 { return int64((d + time.Second - 1) / time.Second) }

@@ -1,0 +1,143 @@
+package quota
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/tenancy-go/tenancy/tenant"
+)
+
+// Option changes a setting of [New].
+type Option func(*config)
+
+type config struct {
+	now          func() time.Time
+	refreshEvery time.Duration
+	staleAfter   time.Duration
+	timeout      time.Duration
+	maxKeys      int64
+	observer     Observer
+	events       func(context.Context, Event)
+	zone         func(tenant.Tenant) (*time.Location, error)
+	levels       func(context.Context, tenant.ID, string) (int64, error)
+	err          error // of the options
+}
+
+func defaults() config {
+	return config{
+		refreshEvery: 10 * time.Second,
+		staleAfter:   10 * time.Minute,
+		timeout:      timeout,
+		maxKeys:      10_000,
+		zone:         zoneSetting,
+		levels:       func(context.Context, tenant.ID, string) (int64, error) { return 0, nil },
+	}
+}
+
+func (c *config) need(given bool, option, what string) {
+	if !given {
+		c.err = errors.Join(c.err, fmt.Errorf("quota: %s: want %s", option, what))
+	}
+}
+
+// WithClock takes the time from now instead of the computer's clock: for tests. It
+// must not go back.
+func WithClock(now func() time.Time) Option {
+	return func(c *config) {
+		c.need(now != nil, "WithClock", "a function")
+		c.now = now
+	}
+}
+
+// WithRefresh asks the source for a tenant's plan again after every, 10 seconds by
+// default. A change of plans or overrides has effect in all processes within twice
+// that time. Changes of a tenant's record, such as its plan, have effect
+// with the first request that carries the new record.
+func WithRefresh(every time.Duration) Option {
+	return func(c *config) {
+		c.need(every > 0, "WithRefresh", "a duration above zero")
+		c.refreshEvery = every
+	}
+}
+
+// WithStale goes on with the plan that is known while the source fails, for as long as
+// limit since it was asked for: 10 minutes by default. Then requests of the tenant
+// are refused.
+func WithStale(limit time.Duration) Option {
+	return func(c *config) {
+		c.need(limit >= 0, "WithStale", "a duration")
+		c.staleAfter = limit
+	}
+}
+
+// WithTimeout bounds how long a question to the source may take: 5 seconds by
+// default. It concerns requests only while no plan is known that is good enough.
+func WithTimeout(limit time.Duration) Option {
+	return func(c *config) {
+		c.need(limit > 0, "WithTimeout", "a duration above zero")
+		c.timeout = limit
+	}
+}
+
+// WithMaxKeys bounds how many keys of one limit of one tenant have a counter of their
+// own at once, 10,000 by default. Those beyond share a few, see [KeyedLimiter].
+func WithMaxKeys(n int64) Option {
+	return func(c *config) {
+		c.need(n > 0 && n <= maxCells, "WithMaxKeys", "1 to 2^31 keys")
+		c.maxKeys = n
+	}
+}
+
+// WithObserver tells observer what is used.
+func WithObserver(observer Observer) Option {
+	return func(c *config) {
+		c.need(observer != nil, "WithObserver", "an Observer")
+		c.observer = observer
+	}
+}
+
+// WithEvents tells events what people should know. It is called on the way of a
+// request, from many goroutines, and must not block.
+func WithEvents(events func(context.Context, Event)) Option {
+	return func(c *config) {
+		c.need(events != nil, "WithEvents", "a function")
+		c.events = events
+	}
+}
+
+// WithTimeZone says in which time zone the days and months of a tenant's calendar
+// windows are. The default is its setting "timezone", a name of the IANA database,
+// and UTC where that is missing.
+//
+// A tenant that may change its zone gains nothing by it: what runs ends when it
+// would have, or later.
+func WithTimeZone(zone func(tenant.Tenant) (*time.Location, error)) Option {
+	return func(c *config) {
+		c.need(zone != nil, "WithTimeZone", "a function")
+		c.zone = zone
+	}
+}
+
+// WithLevels says what a tenant keeps of a limit of kind Stock when a process begins
+// to count: the bytes it has stored, its seats. Without it, counting begins at zero.
+// See [Account.Reconcile] for later corrections.
+func WithLevels(level func(ctx context.Context, id tenant.ID, limit string) (int64, error)) Option {
+	return func(c *config) {
+		c.need(level != nil, "WithLevels", "a function")
+		c.levels = level
+	}
+}
+
+func zoneSetting(t tenant.Tenant) (*time.Location, error) {
+	name := t.Settings["timezone"]
+	if name == "" {
+		return time.UTC, nil
+	}
+	zone, err := time.LoadLocation(name)
+	if err != nil || name == "Local" {
+		return nil, invalid("settings.timezone", "%q: want a name of the IANA database, such as Europe/Berlin", clip(name))
+	}
+	return zone, nil
+}

@@ -1,0 +1,403 @@
+package quota
+
+import (
+	"hash/maphash"
+	"iter"
+	"math/bits"
+	"sync"
+	"sync/atomic"
+)
+
+// table finds the cell of a key without a lock. It has many shards, so that growing
+// one of them is short. Cells lie in chunks without pointers.
+//
+// The number of cells is bounded. When there is no room, cells that decide as new
+// ones would are taken from their keys; never others, since that would forget what
+// was used. If there are none, keys share the few cells of the overflow: those who
+// come late to a flood of keys may be refused early, and nobody gets too much.
+//
+// A cell knows the hash of its key, and its counter never goes down or comes back to
+// a value it had. So whoever reads the counter, then finds its hash, and then
+// changes the counter from what it read, has counted for its own key: if the cell
+// changed hands in between, the counter changed too.
+//
+// Keys are known by a hash of 64 bits with a secret seed. Of n keys, two share a
+// counter with a probability of about n²/2^65: 3 in 100 million for a million keys.
+type table struct {
+	rule   *rule
+	clk    *clock
+	seed   maphash.Seed
+	shards []shard
+	max    int64                     // cells
+	chunks atomic.Pointer[[][]int64] // only ever grows
+	closed atomic.Bool               // another table has its keys
+
+	mu       sync.Mutex // guards what follows, and is taken inside a shard's
+	made     uint32     // cells so far; the first is number 1
+	free     []uint32   // numbers of cells without a key
+	overflow []cell     // nil until it is needed
+}
+
+// shard is the part of the table for some hashes. Its slots have the upper half of
+// a hash and the number of a cell; 0 was never used, gone is no more.
+type shard struct {
+	slots atomic.Pointer[[]atomic.Uint64]
+	mu    sync.Mutex // of whoever changes slots
+	used  int        // slots that are not 0
+	live  int        // slots with a cell
+	hand  int        // where the next look for fresh cells begins
+	_     [16]byte   // to a cache line
+}
+
+const (
+	firstSlots = 8
+	gone       = uint64(1) << 32 // a tag without a cell
+	overflows  = 64
+	ofMany     = -1   // in place of the hash in cells of the overflow
+	sweepSlots = 16   // how many slots a new key looks at for fresh cells
+	firstChunk = 64   // cells; each chunk has twice as many as the one before …
+	lastChunk  = 4096 // … up to these
+	maxCells   = 1 << 31
+)
+
+// newTable returns a table for max keys, and more that share. The number of shards is
+// a power of two.
+func newTable(r *rule, clk *clock, max int64, shards int) *table {
+	keyed := *r // its cells have one more word, for the hash
+	keyed.key = keyed.words
+	keyed.words++
+	t := &table{rule: &keyed, clk: clk, seed: maphash.MakeSeed(), shards: make([]shard, shards), max: max}
+	t.chunks.Store(new([][]int64))
+	return t
+}
+
+// hash returns the hash of key, which is neither 0 nor ofMany.
+func (t *table) hash(key string) uint64 { return maphash.String(t.seed, key)&^2 | 1 }
+
+// take counts n units of key. The decision is moved if the table is closed.
+func (t *table) take(key string, n int64) Decision {
+	hash := t.hash(key)
+	for {
+		c := t.find(hash)
+		if c == nil {
+			if c = t.insert(hash); c == nil {
+				return moved
+			}
+		}
+		if d := t.rule.take(c, int64(hash), n, t.clk); !d.isMoved() {
+			return d
+		}
+		if t.closed.Load() {
+			return moved
+		}
+	}
+}
+
+// giveBack takes n units of key back that were counted at the time at. It reports
+// false if the table is closed.
+func (t *table) giveBack(key string, n, at int64) bool {
+	hash := t.hash(key)
+	for !t.closed.Load() {
+		c := t.find(hash)
+		if c == nil {
+			c = t.overflowOf(hash)
+		}
+		if c == nil || t.rule.giveBack(c, int64(hash), n, at, t.clk) {
+			return true // a key that has no cell has nothing that counts
+		}
+	}
+	return false
+}
+
+// peek returns a refusal if key has no room for n units.
+func (t *table) peek(key string, n int64) Decision {
+	hash := t.hash(key)
+	c := t.find(hash)
+	if c == nil {
+		return Decision{OK: true} // take finds out
+	}
+	if d := t.rule.peek(c, int64(hash), n, t.clk); !d.isMoved() {
+		return d
+	}
+	return Decision{OK: true}
+}
+
+// force counts n units of key, whatever the limit. It reports false if the table is
+// closed.
+func (t *table) force(key string, n int64) bool {
+	hash := t.hash(key)
+	for !t.closed.Load() {
+		c := t.find(hash)
+		if c == nil {
+			c = t.insert(hash)
+		}
+		if c != nil && t.rule.force(c, int64(hash), n, t.clk) {
+			return true
+		}
+	}
+	return false
+}
+
+func (t *table) shard(hash uint64) *shard { return &t.shards[hash>>8&uint64(len(t.shards)-1)] }
+
+// find returns the cell of hash, or nil.
+func (t *table) find(hash uint64) cell {
+	slots := t.shard(hash).slots.Load()
+	if slots == nil {
+		return nil
+	}
+	mask := uint64(len(*slots) - 1)
+	for i := hash >> 20 & mask; ; i = (i + 1) & mask {
+		slot := (*slots)[i].Load()
+		if slot == 0 {
+			return nil
+		}
+		if slot>>32 == hash>>32 && slot != gone {
+			if c := t.cell(uint32(slot)); uint64(c.load(t.rule.key)) == hash {
+				return c
+			}
+		}
+	}
+}
+
+// cell returns the cell with a number.
+func (t *table) cell(number uint32) cell {
+	chunk, at := place(number)
+	from := at * t.rule.words
+	return (*t.chunks.Load())[chunk][from : from+t.rule.words : from+t.rule.words]
+}
+
+// place returns the chunk of a cell and the cell's place in it.
+func place(number uint32) (chunk, at int) {
+	n := number + firstChunk
+	if n >= lastChunk {
+		return lastChunks - 1 + int(n/lastChunk), int(n % lastChunk)
+	}
+	chunk = bits.Len32(n/firstChunk) - 1
+	return chunk, int(n) - firstChunk<<chunk
+}
+
+// lastChunks is the number of the first chunk of full length.
+var lastChunks = bits.Len32(lastChunk/firstChunk) - 1
+
+// insert returns the cell of hash, which find did not find, or nil if the table is
+// closed.
+func (t *table) insert(hash uint64) cell {
+	s := t.shard(hash)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c := t.find(hash); c != nil {
+		return c
+	}
+	if t.closed.Load() {
+		return nil
+	}
+	now := t.clk.exact()
+	t.sweep(s, now)
+	number, ok := t.allot()
+	if !ok {
+		return t.needOverflow(hash, now)
+	}
+	c := t.cell(number)
+	c.lock() // someone may still be on its way out of it
+	t.rule.start(c, now)
+	t.inheritOverflow(c, hash)
+	c.store(t.rule.key, int64(hash))
+	c.unlock()
+	t.publish(s, hash, number)
+	return c
+}
+
+// publish lets find find the cell of hash.
+func (t *table) publish(s *shard, hash uint64, number uint32) {
+	if slots := s.slots.Load(); slots == nil || s.used >= len(*slots)*3/4 {
+		t.rebuild(s)
+	}
+	putSlot(*s.slots.Load(), hash, hash&^(1<<32-1)|uint64(number))
+	s.used++
+	s.live++
+}
+
+func putSlot(slots []atomic.Uint64, hash, slot uint64) {
+	mask := uint64(len(slots) - 1)
+	i := hash >> 20 & mask
+	for slots[i].Load() != 0 {
+		i = (i + 1) & mask
+	}
+	slots[i].Store(slot)
+}
+
+// rebuild gives s slots without those that are gone, twice as many if it needs
+// them.
+func (t *table) rebuild(s *shard) {
+	size := firstSlots
+	for s.live >= size/2 {
+		size *= 2
+	}
+	slots := make([]atomic.Uint64, size)
+	for number := range s.cells() {
+		hash := uint64(t.cell(number).load(t.rule.key))
+		putSlot(slots, hash, hash&^(1<<32-1)|uint64(number))
+	}
+	s.used = s.live
+	s.slots.Store(&slots)
+}
+
+// cells returns the numbers of the cells that s has.
+func (s *shard) cells() iter.Seq[uint32] {
+	return func(yield func(uint32) bool) {
+		slots := s.slots.Load()
+		if slots == nil {
+			return
+		}
+		for i := range *slots {
+			slot := (*slots)[i].Load()
+			if slot != 0 && slot != gone && !yield(uint32(slot)) {
+				return
+			}
+		}
+	}
+}
+
+// sweep frees cells of s that decide as new ones would, among the next few.
+func (t *table) sweep(s *shard, now int64) {
+	slots := s.slots.Load()
+	if slots == nil {
+		return
+	}
+	for range min(sweepSlots, len(*slots)) {
+		s.hand = (s.hand + 1) % len(*slots)
+		slot := (*slots)[s.hand].Load()
+		if slot == 0 || slot == gone {
+			continue
+		}
+		number := uint32(slot)
+		if !t.retire(t.cell(number), now) {
+			continue
+		}
+		(*slots)[s.hand].Store(gone)
+		s.live--
+		t.mu.Lock()
+		t.free = append(t.free, number)
+		t.mu.Unlock()
+	}
+}
+
+// retire takes c from its key, if it decides at now as a new one would, and nobody
+// counts in it meanwhile.
+func (t *table) retire(c cell, now int64) bool {
+	c.lock()
+	defer c.unlock()
+	now = t.rule.rollLocked(c, now)
+	used, key := c.load(wordUsed), c.load(t.rule.key)
+	if !t.rule.isFresh(c, now) {
+		return false
+	}
+	c.store(t.rule.key, 0)
+	if !atomic.CompareAndSwapInt64(&c[wordUsed], used, used+1) {
+		c.store(t.rule.key, key)
+		return false
+	}
+	return true
+}
+
+// allot returns the number of a cell without a key, or false if there are as many as
+// may be.
+func (t *table) allot() (uint32, bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if last := len(t.free) - 1; last >= 0 {
+		number := t.free[last]
+		t.free = t.free[:last]
+		return number, true
+	}
+	if int64(t.made) >= t.max {
+		return 0, false
+	}
+	t.made++
+	chunks := *t.chunks.Load()
+	if chunk, _ := place(t.made); chunk >= len(chunks) {
+		cells := firstChunk << min(chunk, lastChunks)
+		grown := append(chunks, make([]int64, cells*t.rule.words))
+		t.chunks.Store(&grown)
+	}
+	return t.made, true
+}
+
+// overflowOf returns the cell that hash shares with others if it has none of its
+// own, or nil if there is no overflow.
+func (t *table) overflowOf(hash uint64) cell {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.overflow == nil {
+		return nil
+	}
+	return t.overflow[hash>>32%overflows]
+}
+
+// needOverflow makes the overflow, if need be, and returns the cell of hash in it.
+func (t *table) needOverflow(hash uint64, now int64) cell {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.overflow == nil {
+		t.overflow = make([]cell, overflows)
+		for i := range t.overflow {
+			t.overflow[i] = t.rule.newCell(now)
+			t.overflow[i].store(t.rule.key, ofMany)
+		}
+	}
+	return t.overflow[hash>>32%overflows]
+}
+
+// inheritOverflow lets c, a new cell for hash, remember what was used of the cell
+// that hash may have shared before.
+func (t *table) inheritOverflow(c cell, hash uint64) {
+	from := t.overflowOf(hash)
+	if from == nil {
+		return
+	}
+	from.lock()
+	defer from.unlock()
+	now := t.rule.rollLocked(from, t.clk.exact())
+	if t.rule.isFresh(from, now) {
+		return
+	}
+	t.rule.imitate(c, from, now)
+}
+
+// takeOver closes old, a table of another rule and for as many keys, and gives its
+// keys cells of t, which nobody uses yet.
+func (t *table) takeOver(old *table) {
+	old.closed.Store(true)
+	t.seed = old.seed
+	for i := range old.shards {
+		from := &old.shards[i]
+		from.mu.Lock()
+		for number := range from.cells() {
+			was := old.cell(number)
+			hash := uint64(was.load(old.rule.key))
+			mine, _ := t.allot() // old had no more cells than t may have
+			c := t.cell(mine)
+			t.rule.adopt(c, old.rule, was, t.clk)
+			c.store(t.rule.key, int64(hash))
+			t.publish(t.shard(hash), hash, mine)
+		}
+		from.mu.Unlock()
+	}
+	for i := range old.overflow {
+		t.needOverflow(uint64(i)<<32, t.clk.exact())
+		t.rule.adopt(t.overflow[i], old.rule, old.overflow[i], t.clk)
+	}
+}
+
+// len returns the number of keys that have a cell.
+func (t *table) len() int {
+	total := 0
+	for i := range t.shards {
+		s := &t.shards[i]
+		s.mu.Lock()
+		total += s.live
+		s.mu.Unlock()
+	}
+	return total
+}

@@ -1,0 +1,172 @@
+package quota
+
+import (
+	"context"
+	"time"
+)
+
+// Usage is what a tenant has used of one limit, beside what it may use: for a page
+// or a report.
+type Usage struct {
+	Limit   string
+	Kind    Kind
+	Windows []WindowUsage // of Rate per tenant; empty if it has none, and for other kinds
+	Used    int64         // of Stock and Concurrent per tenant
+	Max     int64         // of the other kinds, or Unlimited
+	Warned  bool          // the soft limit is passed
+}
+
+// WindowUsage is what was used of a window.
+type WindowUsage struct {
+	Window
+	Used      int64
+	Remaining int64     // without what grace lets in
+	Resets    time.Time // when what was used until now no longer counts, or begins to count less
+	Warned    bool      // the soft limit is passed
+}
+
+// Usage returns what the tenant has used of all limits of its plan, by name.
+// Limits per key, and of bandwidth, are left out.
+func (a *Account) Usage() []Usage {
+	s := a.state.Load()
+	var all []Usage
+	for _, name := range sortedKeys(s.plan.Limits) {
+		all = a.appendUsage(all, s, a.e.Ref(name))
+	}
+	for _, name := range sortedKeys(s.plan.Resources) {
+		set := at(s.plan.resources, a.e.Ref(name).index)
+		for _, l := range set.limits {
+			all = a.appendUsage(all, s, Ref{index: l.index})
+		}
+	}
+	return all
+}
+
+func (a *Account) appendUsage(all []Usage, s *accountState, limit Ref) []Usage {
+	e := at(s.ledger, limit.index)
+	if e.limit == nil || e.limit.Per == PerKey || e.limit.Kind == Bandwidth {
+		return all
+	}
+	u := Usage{Limit: e.limit.name, Kind: e.limit.Kind, Max: Unlimited}
+	switch {
+	case e.gauge != nil:
+		u.Used, u.Max = e.gauge.used.Load(), e.limit.Max
+		u.Warned = u.Max != Unlimited && u.Used > e.limit.warn
+	case e.cell != nil:
+		u.Windows = e.kept.under.rule.usage(e.cell, a.e.clk)
+		for _, w := range u.Windows {
+			u.Warned = u.Warned || w.Warned
+		}
+	}
+	return append(all, u)
+}
+
+// usage returns what was used of the windows of c.
+func (r *rule) usage(c cell, clk *clock) []WindowUsage {
+	c.lock()
+	defer c.unlock()
+	now := r.rollLocked(c, clk.exact())
+	windows := make([]WindowUsage, r.active)
+	for i := range windows {
+		windows[i] = r.windowUsage(c, i, now)
+	}
+	return windows
+}
+
+// windowUsage is usage of one window of c, which is locked and was rolled to now.
+func (r *rule) windowUsage(c cell, i int, now int64) WindowUsage {
+	w := &r.windows[i]
+	words, used := w.of(c), c.load(wordUsed)
+	top, _ := w.ceiling(words, w.limit, now)
+	u := WindowUsage{Window: w.public, Used: used - (top - w.limit), Resets: time.Unix(0, w.reset(words, now)).UTC()}
+	u.Remaining = max(0, w.public.Limit-u.Used)
+	u.Warned = w.warn < w.limit && u.Used > w.warn
+	return u
+}
+
+// left is what is left of a window.
+type left struct {
+	rule         *rule
+	window       *window
+	units, reset int64
+	share        float64 // of the limit
+}
+
+// closest returns what is left of the window of c with the least share left at now,
+// and whether the soft limit of any is passed.
+func (r *rule) closest(c cell, now int64) (closest left, warned bool) {
+	c.lock()
+	defer c.unlock()
+	if now = max(now, c[wordRolled]); now >= c.load(wordEdge) {
+		r.rollLocked(c, now)
+	}
+	closest.share = 2
+	used := c.load(wordUsed)
+	for i := range r.windows[:r.active] {
+		w := &r.windows[i]
+		words := w.of(c)
+		top, _ := w.ceiling(words, w.limit, now)
+		now := used - (top - w.limit)
+		warned = warned || w.warn < w.limit && now > w.warn
+		units := max(0, w.public.Limit-now)
+		if share := float64(units) / float64(max(1, w.public.Limit)); share < closest.share {
+			closest = left{rule: r, window: w, units: units, share: share}
+		}
+	}
+	closest.reset = closest.window.reset(closest.window.of(c), now)
+	return closest, warned
+}
+
+// Release gives back n units of a limit of kind Stock, such as the bytes of a file
+// that was deleted. More than are kept leave none.
+func (a *Account) Release(ctx context.Context, limit Ref, n int64) {
+	g := at(a.state.Load().ledger, limit.index).kept.stock
+	if g == nil || n <= 0 || n > maxUnits {
+		return
+	}
+	g.release(n)
+	a.used(ctx, Claim{Limit: limit}, -n)
+}
+
+// Reconcile sets what is kept of a limit of kind Stock to the truth, as it was
+// measured, and returns by how much the count was off. Grants that have not ended
+// are not part of it, and still count beside.
+func (a *Account) Reconcile(ctx context.Context, limit Ref, truth int64) (drift int64) {
+	g := at(a.state.Load().ledger, limit.index).kept.stock
+	if g == nil || truth < 0 || truth > maxUnits {
+		return 0
+	}
+	drift = g.reconcile(truth) - truth
+	a.used(ctx, Claim{Limit: limit}, -drift)
+	return drift
+}
+
+// Enabled reports whether the tenant has the feature: whether its value is true, or
+// anything but zero.
+func (a *Account) Enabled(feature Ref) bool {
+	s := a.state.Load()
+	if i := feature.index; uint(i) < uint(len(s.enabled)) {
+		return s.enabled[i]
+	}
+	return false
+}
+
+// Value returns the tenant's value of the feature: a bool, int64, float64 or string.
+// Without the feature in its plan it returns nil.
+func (a *Account) Value(feature Ref) any { return at(a.state.Load().values, feature.index) }
+
+// ValueFor is Value for who, someone of the tenant: of a feature that is rolled out
+// to a percentage, each of them has a place of their own.
+func (a *Account) ValueFor(feature Ref, who string) any {
+	f := at(a.state.Load().plan.features, feature.index)
+	if f == nil {
+		return nil
+	}
+	return f.of(feature.name, string(a.id)+"\x00"+who)
+}
+
+// Allows reports whether the tenant may use the resource of a set, such as a model.
+func (a *Account) Allows(set Ref, resource string) bool {
+	r := at(a.state.Load().plan.resources, set.index)
+	return r != nil && r.Allows(resource)
+}
