@@ -25,9 +25,9 @@ type Account struct {
 type accountState struct {
 	plan   *compiled
 	tenant tenantState
-	fresh  int64 // until then the plan need not be asked for again
-	stale  int64 // from then on it must not be used
-	ledger []entry
+	fresh  int64    // until then the plan need not be asked for again
+	stale  int64    // from then on it must not be used
+	ledger []*entry // by the number of their limit; nil for what was never in the plan
 
 	values  []any  // of features, by number
 	enabled []bool // whether they are anything but zero
@@ -40,26 +40,32 @@ type tenantState struct {
 	parent  tenant.ID
 }
 
-// entry is what an account knows of one limit.
+// entry is what an account knows of one limit. It remembers what was counted also
+// while the plan has no such limit: a tenant that goes to another plan and comes back
+// has used what it has used.
 type entry struct {
-	rule   *rule // of plain rates per tenant: with the cell all that a decision needs
-	cell   cell
-	limit  *limit // nil for what the plan does not have
-	keys   *table // of rates per key
-	gauge  *gauge // of the other kinds
-	gauges *gauges
-	kept   kept
-}
+	rule  *rule  // of plain rates per tenant: with the cell all that a decision needs
+	cell  cell   // of rates per tenant
+	limit *limit // nil for what the plan does not have
 
-// kept is what was counted, also while the plan has no such limit: a tenant that
-// goes to another plan and comes back has used what it has used.
-type kept struct {
 	under     *limit // of cell and keys
-	cell      cell
-	keys      *table
+	keys      *table // of rates per key
 	stock     *gauge
 	held      *gauge
 	heldByKey *gauges
+}
+
+// entry returns the entry of a limit, which is empty for one that nobody knows.
+func (s *accountState) entry(limit Ref) *entry {
+	if e := at(s.ledger, limit.index); e != nil {
+		return e
+	}
+	return &entry{}
+}
+
+// counts reports whether the plan has e's limit with windows.
+func (e *entry) counts() bool {
+	return e.limit != nil && e.limit.Kind == Rate && len(e.limit.rule.windows) > 0
 }
 
 // Tenant returns whose account it is.
@@ -78,8 +84,8 @@ func (a *Account) Take(ctx context.Context, limit Ref, n int64) Decision {
 		if uint(limit.index) >= uint(len(s.ledger)) || uint64(n) > uint64(maxUnits) {
 			return a.takeOther(ctx, limit, n)
 		}
-		e := &s.ledger[limit.index]
-		if e.rule == nil {
+		e := s.ledger[limit.index]
+		if e == nil || e.rule == nil {
 			return a.takeOther(ctx, limit, n)
 		}
 		d := e.rule.take(e.cell, 0, n, a.e.clk)

@@ -122,7 +122,7 @@ type part struct {
 
 // peek returns a refusal if p has no room, without taking anything.
 func (p *part) peek(s *accountState, clk *clock) Decision {
-	e := &s.ledger[p.claim.Limit.index]
+	e := s.entry(p.claim.Limit)
 	switch {
 	case p.limit.Kind != Rate:
 		used := e.heldBy(p.claim.Key)
@@ -132,24 +132,32 @@ func (p *part) peek(s *accountState, clk *clock) Decision {
 		return Decision{OK: true}
 	case len(p.limit.rule.windows) == 0:
 		return Decision{OK: true}
-	case e.keys != nil:
+	case p.limit.Per == PerKey:
 		return e.keys.peek(p.claim.Key, p.claim.N)
 	default:
-		return e.kept.under.rule.peek(e.cell, 0, p.claim.N, clk)
+		return e.under.rule.peek(e.cell, 0, p.claim.N, clk)
 	}
 }
 
 // heldBy returns what key holds.
 func (e *entry) heldBy(key string) int64 {
-	if e.gauges != nil {
-		return e.gauges.used(key)
+	if e.limit.Per == PerKey {
+		return e.heldByKey.used(key)
 	}
-	return e.gauge.used.Load()
+	return e.gauge().used.Load()
+}
+
+// gauge returns what counts for the tenant as a whole.
+func (e *entry) gauge() *gauge {
+	if e.limit.Kind == Stock {
+		return e.stock
+	}
+	return e.held
 }
 
 // take counts or holds the units of p.
 func (p *part) take(s *accountState, clk *clock) Decision {
-	e, c := &s.ledger[p.claim.Limit.index], p.claim
+	e, c := s.entry(p.claim.Limit), p.claim
 	if p.limit.Kind != Rate {
 		return p.hold(e)
 	}
@@ -157,10 +165,10 @@ func (p *part) take(s *accountState, clk *clock) Decision {
 	switch {
 	case len(p.limit.rule.windows) == 0:
 		return p.limit.rule.granted(maxUnits)
-	case e.keys != nil:
+	case p.limit.Per == PerKey:
 		return e.keys.take(c.Key, c.N)
 	default:
-		return e.kept.under.rule.take(e.cell, 0, c.N, clk)
+		return e.under.rule.take(e.cell, 0, c.N, clk)
 	}
 }
 
@@ -169,12 +177,12 @@ func (p *part) hold(e *entry) Decision {
 	var used int64
 	var ok, warned bool
 	n, l := p.claim.N, p.limit
-	if e.gauges != nil {
-		p.gauges = e.gauges
-		used, warned, ok = e.gauges.take(p.claim.Key, n, l.max, l.warn)
+	if l.Per == PerKey {
+		p.gauges = e.heldByKey
+		used, warned, ok = p.gauges.take(p.claim.Key, n, l.max, l.warn)
 	} else {
-		p.gauge = e.gauge
-		used, warned, ok = e.gauge.take(n, l.max, l.warn)
+		p.gauge = e.gauge()
+		used, warned, ok = p.gauge.take(n, l.max, l.warn)
 	}
 	if !ok {
 		return l.full(n)

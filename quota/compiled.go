@@ -10,7 +10,9 @@ type compiled struct {
 	zone      *time.Location
 	standing  float64  // of its rank among those of all plans: 0 for the lowest, 1 for the highest
 	limits    []*limit // by the number of their name; nil for what the plan does not have
-	features  []*Feature
+	features  []*feature
+	values    []any  // of features that are the same for all tenants, by number
+	enabled   []bool // whether they are anything but zero
 	resources []*resources
 }
 
@@ -21,6 +23,12 @@ type limit struct {
 	rule *rule // of Rate; its windows may be none
 	max  int64 // of the other kinds, with what grace adds
 	warn int64
+}
+
+// feature is a Feature with its name.
+type feature struct {
+	Feature
+	name string
 }
 
 // resources is a set of Resources made ready.
@@ -43,8 +51,10 @@ func compile(catalog *Catalog, plan *Resolved, zone *time.Location, names *regis
 		put(&c.limits, names.ref(name).index, newLimit(name, plan.Limits[name], zone))
 	}
 	for _, name := range sortedKeys(plan.Features) {
-		feature, index := plan.Features[name], names.ref(name).index
-		put(&c.features, index, &feature)
+		f, index := plan.Features[name], names.ref(name).index
+		put(&c.features, index, &feature{f, name})
+		put(&c.values, index, f.Value)
+		put(&c.enabled, index, f.Value != zeroOf(f.Value))
 	}
 	for _, name := range sortedKeys(plan.Resources) {
 		set := &resources{Resources: plan.Resources[name], name: name}

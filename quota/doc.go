@@ -35,14 +35,14 @@
 // wherever one lays the window, and gives units back up to an eighth of it later.
 // [Calendar] is what invoices say: the day or month of the tenant's time zone.
 //
-// Up to a thousand decisions or so a second read the exact time. Beyond, rolling and
-// calendar windows read a time that is at most a tick of a millisecond old, so that an
-// edge may be seen that much late.
+// While decisions come by the thousand, rolling and calendar windows read a time that
+// is written down every millisecond, and may see an edge that much late. Strict
+// windows read the exact time.
 //
 // # State
 //
 // What was used is in the memory of this process, and is never thrown away while it
-// counts: an account remains while the process runs, with about 100 bytes for each of
-// its limits and 1 KB for itself. Only counters that decide as new ones would make
-// room for others.
+// counts. An account stays while the process runs: about 700 bytes with three limits.
+// Counters of keys that decide as new ones would make room for others; see
+// [KeyedLimiter].
 package quota

@@ -38,11 +38,11 @@ func (f fields) write(h http.Header, a *Account, claims []Claim) {
 	least := left{share: 2}
 	s, now := a.state.Load(), a.e.clk.rough()
 	for _, c := range claims {
-		e := at(s.ledger, c.Limit.index)
-		if e.cell == nil || e.kept.under.rule.active == 0 {
+		e := s.entry(c.Limit)
+		if !e.counts() || e.limit.Per == PerKey {
 			continue
 		}
-		r := e.kept.under.rule
+		r := e.under.rule
 		closest, warned := r.closest(e.cell, now)
 		if closest.share < least.share {
 			least = closest

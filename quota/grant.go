@@ -100,15 +100,15 @@ func (p *part) giveBack(a *Account, n int64) {
 	}
 	for n > 0 {
 		s := a.state.Load()
-		e := at(s.ledger, p.claim.Limit.index)
+		e := s.entry(p.claim.Limit)
 		switch {
-		case e.limit == nil || e.limit.Kind != Rate || len(e.limit.rule.windows) == 0:
+		case !e.counts():
 			return // the plan of now does not count them
-		case e.keys != nil:
+		case e.limit.Per == PerKey:
 			if e.keys.giveBack(p.claim.Key, n, p.at) {
 				return
 			}
-		case e.kept.under.rule.giveBack(e.cell, 0, n, p.at, a.e.clk):
+		case e.under.rule.giveBack(e.cell, 0, n, p.at, a.e.clk):
 			return
 		}
 	}
@@ -122,15 +122,15 @@ func (p *part) force(a *Account, n int64) {
 	}
 	for {
 		s := a.state.Load()
-		e := at(s.ledger, p.claim.Limit.index)
+		e := s.entry(p.claim.Limit)
 		switch {
-		case e.limit == nil || e.limit.Kind != Rate || len(e.limit.rule.windows) == 0:
+		case !e.counts():
 			return
-		case e.keys != nil:
+		case e.limit.Per == PerKey:
 			if e.keys.force(p.claim.Key, n) {
 				return
 			}
-		case e.kept.under.rule.force(e.cell, 0, n, a.e.clk):
+		case e.under.rule.force(e.cell, 0, n, a.e.clk):
 			return
 		}
 	}

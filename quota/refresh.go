@@ -3,6 +3,7 @@ package quota
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/tenancy-go/tenancy/tenant"
@@ -108,7 +109,7 @@ func (a *Account) learn(ctx context.Context, t tenant.Tenant) error {
 	if !plan.Until.IsZero() {
 		s.fresh = min(s.fresh, instant(plan.Until))
 	}
-	s.setFeatures(a.id, &a.e.names)
+	s.setFeatures(a.id)
 	levels, err := a.levels(ctx, plan)
 	if err != nil {
 		return err
@@ -121,11 +122,16 @@ func (a *Account) learn(ctx context.Context, t tenant.Tenant) error {
 }
 
 // setFeatures works out what the tenant id has of each feature.
-func (s *accountState) setFeatures(id tenant.ID, names *registry) {
-	s.values, s.enabled = make([]any, len(s.plan.features)), make([]bool, len(s.plan.features))
-	for name, feature := range s.plan.Features {
-		i := names.ref(name).index
-		s.values[i] = feature.of(name, string(id))
+func (s *accountState) setFeatures(id tenant.ID) {
+	s.values, s.enabled = s.plan.values, s.plan.enabled
+	for i, f := range s.plan.features {
+		if f == nil || !f.Partial {
+			continue
+		}
+		if &s.values[0] == &s.plan.values[0] { // those of all tenants of the plan
+			s.values, s.enabled = slices.Clone(s.values), slices.Clone(s.enabled)
+		}
+		s.values[i] = f.of(f.name, string(id))
 		s.enabled[i] = s.values[i] != zeroOf(s.values[i])
 	}
 }
@@ -135,7 +141,7 @@ func (a *Account) levels(ctx context.Context, plan *compiled) (map[int]int64, er
 	old := a.state.Load()
 	levels := make(map[int]int64)
 	for i, l := range plan.limits {
-		if l == nil || l.Kind != Stock || old != nil && at(old.ledger, i).kept.stock != nil {
+		if l == nil || l.Kind != Stock || old != nil && old.entry(Ref{index: i}).stock != nil {
 			continue
 		}
 		level, err := a.e.levels(ctx, a.id, l.name)
@@ -149,39 +155,44 @@ func (a *Account) levels(ctx context.Context, plan *compiled) (map[int]int64, er
 
 // ledger returns the entries of plan, with all that was counted so far. Cells of
 // limits that changed are closed: whoever comes to one waits for the new state.
-func (a *Account) ledger(plan *compiled, levels map[int]int64) []entry {
-	var old []entry
+func (a *Account) ledger(plan *compiled, levels map[int]int64) []*entry {
+	var old []*entry
 	if s := a.state.Load(); s != nil {
 		old = s.ledger
 	}
-	ledger := make([]entry, max(len(plan.limits), len(old)))
+	ledger := make([]*entry, max(len(plan.limits), len(old)))
 	for i := range ledger {
-		e := &ledger[i]
-		e.kept = at(old, i).kept
-		if e.limit = at(plan.limits, i); e.limit != nil {
+		was, l := at(old, i), at(plan.limits, i)
+		if was == nil && l == nil {
+			continue
+		}
+		e := &entry{}
+		if was != nil {
+			*e = *was
+		}
+		e.rule, e.limit = nil, l
+		if l != nil {
 			e.enter(a.e, levels[i])
 		}
+		ledger[i] = e
 	}
 	return ledger
 }
 
-// enter makes e count by its limit, from what it kept.
+// enter makes e count by its limit, from what it remembers.
 func (e *entry) enter(of *Enforcer, level int64) {
 	l := e.limit
 	switch {
 	case l.Kind == Stock:
-		if e.kept.stock == nil {
-			e.kept.stock = new(gauge)
-			e.kept.stock.used.Store(level)
+		if e.stock == nil {
+			e.stock = new(gauge)
+			e.stock.used.Store(level)
 		}
-		e.gauge = e.kept.stock
 	case l.Kind == Concurrent && l.Per == PerKey:
-		e.kept.heldByKey = orNew(e.kept.heldByKey)
-		e.gauges = e.kept.heldByKey
+		e.heldByKey = orNew(e.heldByKey)
 	case l.Kind == Concurrent:
-		e.kept.held = orNew(e.kept.held)
-		e.gauge = e.kept.held
-	case l.Kind == Rate && len(l.rule.windows) > 0:
+		e.held = orNew(e.held)
+	case e.counts():
 		e.enterRate(of)
 	}
 }
@@ -194,30 +205,29 @@ func orNew[T any](p *T) *T {
 }
 
 func (e *entry) enterRate(of *Enforcer) {
-	l, kept := e.limit, e.kept
-	goesOn := kept.under != nil && kept.under.Per == l.Per
-	if !goesOn || !kept.under.same(l) {
+	l, was := e.limit, *e
+	goesOn := was.under != nil && was.under.Per == l.Per
+	if !goesOn || !was.under.same(l) {
 		if goesOn {
 			longer := *l
-			longer.rule = l.rule.with(kept.under.rule)
+			longer.rule = l.rule.with(was.under.rule)
 			l = &longer
 		}
-		e.kept.under, e.kept.cell, e.kept.keys = l, nil, nil
+		e.under, e.cell, e.keys = l, nil, nil
 		if l.Per == PerKey {
-			e.kept.keys = newTable(l.rule, of.clk, of.maxKeys, 1)
+			e.keys = newTable(l.rule, of.clk, of.maxKeys, 1)
 			if goesOn {
-				e.kept.keys.takeOver(kept.keys)
+				e.keys.takeOver(was.keys)
 			}
 		} else {
-			e.kept.cell = l.rule.newCell(of.clk.exact())
+			e.cell = l.rule.newCell(of.clk.exact())
 			if goesOn {
-				l.rule.adopt(e.kept.cell, kept.under.rule, kept.cell, of.clk)
+				l.rule.adopt(e.cell, was.under.rule, was.cell, of.clk)
 			}
 		}
 	}
-	e.cell, e.keys = e.kept.cell, e.kept.keys
 	if l.Per == PerTenant && !l.Shadow {
-		e.rule = e.kept.under.rule
+		e.rule = e.under.rule
 	}
 }
 

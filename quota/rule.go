@@ -10,7 +10,7 @@ import (
 // share it, and nothing changes it.
 type rule struct {
 	name    string
-	payment bool   // more is a matter of paying
+	payment bool     // more is a matter of paying
 	policy  []string // the windows as clients are told of them: one field, which nobody changes
 	windows []window
 	active  int    // the first of windows, which the plan has; those after it only count on, in case that they come back

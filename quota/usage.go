@@ -43,17 +43,17 @@ func (a *Account) Usage() []Usage {
 }
 
 func (a *Account) appendUsage(all []Usage, s *accountState, limit Ref) []Usage {
-	e := at(s.ledger, limit.index)
+	e := s.entry(limit)
 	if e.limit == nil || e.limit.Per == PerKey || e.limit.Kind == Bandwidth {
 		return all
 	}
 	u := Usage{Limit: e.limit.name, Kind: e.limit.Kind, Max: Unlimited}
 	switch {
-	case e.gauge != nil:
-		u.Used, u.Max = e.gauge.used.Load(), e.limit.Max
+	case e.limit.Kind != Rate:
+		u.Used, u.Max = e.gauge().used.Load(), e.limit.Max
 		u.Warned = u.Max != Unlimited && u.Used > e.limit.warn
-	case e.cell != nil:
-		u.Windows = e.kept.under.rule.usage(e.cell, a.e.clk)
+	case e.counts():
+		u.Windows = e.under.rule.usage(e.cell, a.e.clk)
 		for _, w := range u.Windows {
 			u.Warned = u.Warned || w.Warned
 		}
@@ -120,7 +120,7 @@ func (r *rule) closest(c cell, now int64) (closest left, warned bool) {
 // Release gives back n units of a limit of kind Stock, such as the bytes of a file
 // that was deleted. More than are kept leave none.
 func (a *Account) Release(ctx context.Context, limit Ref, n int64) {
-	g := at(a.state.Load().ledger, limit.index).kept.stock
+	g := a.state.Load().entry(limit).stock
 	if g == nil || n <= 0 || n > maxUnits {
 		return
 	}
@@ -132,7 +132,7 @@ func (a *Account) Release(ctx context.Context, limit Ref, n int64) {
 // measured, and returns by how much the count was off. Grants that have not ended
 // are not part of it, and still count beside.
 func (a *Account) Reconcile(ctx context.Context, limit Ref, truth int64) (drift int64) {
-	g := at(a.state.Load().ledger, limit.index).kept.stock
+	g := a.state.Load().entry(limit).stock
 	if g == nil || truth < 0 || truth > maxUnits {
 		return 0
 	}
