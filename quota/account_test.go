@@ -559,6 +559,28 @@ func TestBurst(t *testing.T) {
 	}
 }
 
+func TestCount(t *testing.T) {
+	t.Parallel()
+	r := &recorder{}
+	p := newPlatform(t, `{"version": 1, "plans": {"p": {"limits": {
+		"traffic": {"windows": {"day": {"limit": 100, "roll": "calendar"}}}, "users": {"per": "key", "windows": {"day": 100}},
+		"free": {"windows": {}}, "storage": {"kind": "stock", "max": 5}
+	}}}}`, quota.WithObserver(r))
+	account := p.account(t, tenant.Tenant{ID: "acme", Plan: "p"})
+	for _, c := range []quota.Claim{
+		{Limit: p.Ref("traffic"), N: 150}, {Limit: p.Ref("users"), Key: "ann", N: 150}, {Limit: p.Ref("free"), N: 150},
+		{Limit: p.Ref("storage"), N: 150}, {Limit: p.Ref("unknown"), N: 150}, {Limit: p.Ref("traffic"), N: -1},
+	} {
+		account.Count(t.Context(), c)
+	}
+	assert.Equal(t, 12*time.Hour, account.Take(t.Context(), p.Ref("traffic"), 1).RetryAfter())
+	_, d := account.Claim(t.Context(), quota.Claim{Limit: p.Ref("users"), Key: "ann", N: 1})
+	assert.ErrorIs(t, d.Err(), quota.ErrExceeded)
+	_, d = account.Claim(t.Context(), quota.Claim{Limit: p.Ref("users"), Key: "bob", N: 1})
+	assert.True(t, d.OK)
+	assert.Equal(t, map[string]int64{"acme traffic": 150, "acme users": 151, "acme free": 150}, r.used)
+}
+
 func TestWarnedOncePerCrossing(t *testing.T) {
 	t.Parallel()
 	r := &recorder{}

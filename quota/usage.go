@@ -117,6 +117,23 @@ func (r *rule) closest(c cell, now int64) (closest left, warned bool) {
 	return closest, warned
 }
 
+// Count counts n units that were used already, whatever the limit: bytes that were
+// sent, tokens that a stream has produced. More than the limit is owed: the next is
+// refused.
+func (a *Account) Count(ctx context.Context, c Claim) {
+	parts, d := a.state.Load().parts(nil, c)
+	if !d.OK {
+		return
+	}
+	for i := range parts {
+		p := &parts[i]
+		if p.limit.Kind == Rate {
+			p.force(a, c.N)
+			a.used(ctx, p.claim, c.N)
+		}
+	}
+}
+
 // Release gives back n units of a limit of kind Stock, such as the bytes of a file
 // that was deleted. More than are kept leave none.
 func (a *Account) Release(ctx context.Context, limit Ref, n int64) {
