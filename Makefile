@@ -21,7 +21,7 @@ test: servers ## Run all tests under the race detector, on real servers.
 thorough: ## Run all tests with all their cases: the longest leave some out otherwise.
 	@TENANCY_THOROUGH=1 $(MAKE) --no-print-directory test TEST_TIMEOUT=120m
 
-bench: servers ## Measure against plain database access (docs/benchmarks).
+bench: servers ## Measure against plain database access and against other limiters (docs/benchmarks).
 	@cd docs/benchmarks && go test -run '^$$' -bench . -benchtime 1x -timeout 60m .
 	@go test -run '^$$' -bench '^Benchmark(Export|PgDump|Restore)$$' -benchtime 3x ./isolation/archive
 

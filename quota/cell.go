@@ -27,6 +27,7 @@ const (
 	wordCeiling        // units are let in while the counter stays at or below
 	wordEdge           // when the ceiling is to be looked at again
 	wordRetry          // no unit has room before this time, unless some are given back
+	wordKey            // hash of the key that the cell is of, if it is of one
 	wordState          // lock, closest window, windows that were warned of
 	wordRolled         // the time to which the windows were rolled
 	headWords

@@ -18,7 +18,7 @@ type rule struct {
 	precise bool   // needs the exact time: it has a strict window
 	burst   *burst // nil lets all units of a window come at once
 	soft    int    // the word of the soft ceiling; 0 without soft limits
-	key     int    // the word of the key's hash; 0 where cells have no key
+	keyed   bool   // each cell is of a key
 }
 
 // window is one window of a rule.
@@ -155,7 +155,7 @@ func (r *rule) count(c cell, key, n, now int64, clk *clock) Decision {
 	for {
 		used := atomic.LoadInt64(&head[wordUsed])
 		left := atomic.LoadInt64(&head[wordCeiling]) - used - n
-		if r.key != 0 && !r.isOf(c, key) { // not before the counter is read: see table
+		if r.keyed && !r.isOf(c, key) { // not before the counter is read: see table
 			return moved
 		}
 		if left < 0 {
@@ -388,11 +388,8 @@ func (r *rule) inherit(w *window, words []int64, old cell, used, now int64) {
 
 // isOf reports whether c is the cell of key, or one that keys share.
 func (r *rule) isOf(c cell, key int64) bool {
-	if r.key == 0 {
-		return true
-	}
-	owner := c.load(r.key)
-	return owner == key || owner == ofMany
+	owner := c.load(wordKey)
+	return !r.keyed || owner == key || owner == ofMany
 }
 
 // imitate lets c remember at now what from, another cell of r, does. The counter of

@@ -54,7 +54,8 @@ const (
 	gone       = uint64(1) << 32 // a tag without a cell
 	overflows  = 64
 	ofMany     = -1   // in place of the hash in cells of the overflow
-	sweepSlots = 16   // how many slots a new key looks at for fresh cells
+	sweepFew   = 2    // how many slots a new key looks at for fresh cells …
+	sweepMany  = 16   // … and when there is no other room
 	firstChunk = 64   // cells; each chunk has twice as many as the one before …
 	lastChunk  = 4096 // … up to these
 	maxCells   = 1 << 31
@@ -63,9 +64,8 @@ const (
 // newTable returns a table for max keys, and more that share. The number of shards is
 // a power of two.
 func newTable(r *rule, clk *clock, max int64, shards int) *table {
-	keyed := *r // its cells have one more word, for the hash
-	keyed.key = keyed.words
-	keyed.words++
+	keyed := *r
+	keyed.keyed = true
 	t := &table{rule: &keyed, clk: clk, seed: maphash.MakeSeed(), shards: make([]shard, shards), max: max}
 	t.chunks.Store(new([][]int64))
 	return t
@@ -153,7 +153,7 @@ func (t *table) find(hash uint64) cell {
 			return nil
 		}
 		if slot>>32 == hash>>32 && slot != gone {
-			if c := t.cell(uint32(slot)); uint64(c.load(t.rule.key)) == hash {
+			if c := t.cell(uint32(slot)); uint64(c.load(wordKey)) == hash {
 				return c
 			}
 		}
@@ -193,16 +193,19 @@ func (t *table) insert(hash uint64) cell {
 		return nil
 	}
 	now := t.clk.exact()
-	t.sweep(s, now)
+	t.sweep(s, now, sweepFew)
 	number, ok := t.allot()
 	if !ok {
-		return t.needOverflow(hash, now)
+		t.sweep(s, now, sweepMany)
+		if number, ok = t.allot(); !ok {
+			return t.needOverflow(hash, now)
+		}
 	}
 	c := t.cell(number)
 	c.lock() // someone may still be on its way out of it
 	t.rule.start(c, now)
 	t.inheritOverflow(c, hash)
-	c.store(t.rule.key, int64(hash))
+	c.store(wordKey, int64(hash))
 	c.unlock()
 	t.publish(s, hash, number)
 	return c
@@ -236,7 +239,7 @@ func (t *table) rebuild(s *shard) {
 	}
 	slots := make([]atomic.Uint64, size)
 	for number := range s.cells() {
-		hash := uint64(t.cell(number).load(t.rule.key))
+		hash := uint64(t.cell(number).load(wordKey))
 		putSlot(slots, hash, hash&^(1<<32-1)|uint64(number))
 	}
 	s.used = s.live
@@ -259,13 +262,13 @@ func (s *shard) cells() iter.Seq[uint32] {
 	}
 }
 
-// sweep frees cells of s that decide as new ones would, among the next few.
-func (t *table) sweep(s *shard, now int64) {
+// sweep frees cells of s that decide as new ones would, among the next n slots.
+func (t *table) sweep(s *shard, now int64, n int) {
 	slots := s.slots.Load()
 	if slots == nil {
 		return
 	}
-	for range min(sweepSlots, len(*slots)) {
+	for range min(n, len(*slots)) {
 		s.hand = (s.hand + 1) % len(*slots)
 		slot := (*slots)[s.hand].Load()
 		if slot == 0 || slot == gone {
@@ -289,13 +292,13 @@ func (t *table) retire(c cell, now int64) bool {
 	c.lock()
 	defer c.unlock()
 	now = t.rule.rollLocked(c, now)
-	used, key := c.load(wordUsed), c.load(t.rule.key)
+	used, key := c.load(wordUsed), c.load(wordKey)
 	if !t.rule.isFresh(c, now) {
 		return false
 	}
-	c.store(t.rule.key, 0)
+	c.store(wordKey, 0)
 	if !atomic.CompareAndSwapInt64(&c[wordUsed], used, used+1) {
-		c.store(t.rule.key, key)
+		c.store(wordKey, key)
 		return false
 	}
 	return true
@@ -343,7 +346,7 @@ func (t *table) needOverflow(hash uint64, now int64) cell {
 		t.overflow = make([]cell, overflows)
 		for i := range t.overflow {
 			t.overflow[i] = t.rule.newCell(now)
-			t.overflow[i].store(t.rule.key, ofMany)
+			t.overflow[i].store(wordKey, ofMany)
 		}
 	}
 	return t.overflow[hash>>32%overflows]
@@ -375,11 +378,11 @@ func (t *table) takeOver(old *table) {
 		from.mu.Lock()
 		for number := range from.cells() {
 			was := old.cell(number)
-			hash := uint64(was.load(old.rule.key))
+			hash := uint64(was.load(wordKey))
 			mine, _ := t.allot() // old had no more cells than t may have
 			c := t.cell(mine)
 			t.rule.adopt(c, old.rule, was, t.clk)
-			c.store(t.rule.key, int64(hash))
+			c.store(wordKey, int64(hash))
 			t.publish(t.shard(hash), hash, mine)
 		}
 		from.mu.Unlock()

@@ -56,8 +56,8 @@ func BenchmarkEnvelope(b *testing.B) {
 
 func (s sealing) seal(plain []byte) []contender {
 	return []contender{
-		{"bare AES-GCM", func(int, int) error { s.aead.Seal(nil, nil, plain, nil); return nil }},
-		{"envelope", func(int, int) error { _, err := s.keys.Seal(s.ctx, ssn, plain); return err }},
+		{name: "bare AES-GCM", op: func(int, int) error { s.aead.Seal(nil, nil, plain, nil); return nil }},
+		{name: "envelope", op: func(int, int) error { _, err := s.keys.Seal(s.ctx, ssn, plain); return err }},
 	}
 }
 
@@ -67,15 +67,15 @@ func (s sealing) open(b *testing.B, plain []byte) []contender {
 	sealed, err := s.keys.Seal(s.ctx, ssn, plain)
 	must(b, err)
 	return []contender{
-		{"bare AES-GCM", func(int, int) error { _, err := s.aead.Open(nil, nil, box, nil); return err }},
-		{"envelope", func(int, int) error { _, err := s.keys.Open(s.ctx, ssn, sealed); return err }},
+		{name: "bare AES-GCM", op: func(int, int) error { _, err := s.aead.Open(nil, nil, box, nil); return err }},
+		{name: "envelope", op: func(int, int) error { _, err := s.keys.Open(s.ctx, ssn, sealed); return err }},
 	}
 }
 
 func (s sealing) write(plain []byte) []contender {
 	return []contender{
-		{"bare AES-GCM", func(int, int) error { _, err := io.Discard.Write(s.aead.Seal(nil, nil, plain, nil)); return err }},
-		{"envelope", func(int, int) error {
+		{name: "bare AES-GCM", op: func(int, int) error { _, err := io.Discard.Write(s.aead.Seal(nil, nil, plain, nil)); return err }},
+		{name: "envelope", op: func(int, int) error {
 			w, err := s.keys.Writer(s.ctx, io.Discard, "files", "")
 			if err != nil {
 				return err

@@ -4,12 +4,16 @@ go 1.26.0
 
 require (
 	github.com/lib/pq v1.12.3
+	github.com/sethvargo/go-limiter v1.2.0
 	github.com/tenancy-go/tenancy v0.0.0
+	github.com/ulule/limiter/v3 v3.11.2
+	golang.org/x/time v0.16.0
 )
 
 require (
 	github.com/hashicorp/golang-lru/v2 v2.0.7 // indirect
 	github.com/mfridman/interpolate v0.0.2 // indirect
+	github.com/pkg/errors v0.9.1 // indirect
 	github.com/pressly/goose/v3 v3.29.0 // indirect
 	github.com/sethvargo/go-retry v0.5.0 // indirect
 	go.uber.org/multierr v1.11.0 // indirect

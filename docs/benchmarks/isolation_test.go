@@ -68,7 +68,7 @@ func works() []work {
 func contend(worlds []world, w work, whose func(worker, i int) context.Context) []contender {
 	contenders := make([]contender, len(worlds))
 	for c, place := range worlds {
-		contenders[c] = contender{place.name, func(worker, i int) error {
+		contenders[c] = contender{name: place.name, op: func(worker, i int) error {
 			ctx := whose(worker, i)
 			return w.do(ctx, place, idOf(ctx), i)
 		}}

@@ -3,6 +3,7 @@ package benchmarks
 import (
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"slices"
 	"strings"
@@ -26,6 +27,8 @@ type contender struct {
 	// op does the work once. worker and i tell which of the goroutines calls it,
 	// and how often it did before.
 	op func(worker, i int) error
+	// batch is how often op does the work, if it is more than once.
+	batch int
 }
 
 // result is what a contender needed, against the baseline in the same round.
@@ -87,7 +90,7 @@ func run(b *testing.B, c contender, workers int, counters []int, d time.Duration
 	if err, ok := failed.Load().(error); ok {
 		b.Fatalf("%s: %v", c.name, err)
 	}
-	return float64(elapsed.Nanoseconds()) / float64(ops.Load())
+	return float64(elapsed.Nanoseconds()) / float64(ops.Load()) / float64(max(1, c.batch))
 }
 
 func median(values []float64) float64 {
@@ -114,6 +117,21 @@ func (t *table) add(label string, results []result) {
 		}
 	}
 	t.lines = append(t.lines, line{label, results})
+}
+
+// addMean adds a line with the geometric means of the times so far, and of their
+// ratios to the baseline's.
+func (t *table) addMean() {
+	means := make([]result, len(t.names))
+	for c, name := range t.names {
+		logs := 0.0
+		for _, l := range t.lines {
+			logs += math.Log(l.results[c].nanos)
+		}
+		means[c] = result{name: name, nanos: math.Exp(logs / float64(len(t.lines)))}
+		means[c].ratio = means[c].nanos / means[0].nanos
+	}
+	t.add("geometric mean", means)
 }
 
 // print writes the table, and appends it to the file that BENCH_OUT names, if any.
