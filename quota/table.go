@@ -46,7 +46,8 @@ type shard struct {
 	used  int        // slots that are not 0
 	live  int        // slots with a cell
 	hand  int        // where the next look for fresh cells begins
-	_     [16]byte   // to a cache line
+	found int        // fresh cells, since hand was at the begin
+	rest  int64      // no look before this time: the last time round there were none
 }
 
 const (
@@ -265,11 +266,16 @@ func (s *shard) cells() iter.Seq[uint32] {
 // sweep frees cells of s that decide as new ones would, among the next n slots.
 func (t *table) sweep(s *shard, now int64, n int) {
 	slots := s.slots.Load()
-	if slots == nil {
+	if slots == nil || now < s.rest {
 		return
 	}
 	for range min(n, len(*slots)) {
-		s.hand = (s.hand + 1) % len(*slots)
+		if s.hand++; s.hand >= len(*slots) {
+			if s.hand = 0; s.found == 0 {
+				s.rest = now + int64(t.rule.windows[0].public.Per.nominal())/8
+			}
+			s.found = 0
+		}
 		slot := (*slots)[s.hand].Load()
 		if slot == 0 || slot == gone {
 			continue
@@ -280,6 +286,7 @@ func (t *table) sweep(s *shard, now int64, n int) {
 		}
 		(*slots)[s.hand].Store(gone)
 		s.live--
+		s.found++
 		t.mu.Lock()
 		t.free = append(t.free, number)
 		t.mu.Unlock()
