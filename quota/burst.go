@@ -38,6 +38,11 @@ func (b *burst) next(r *rule, arrival, n, now int64) (int64, Decision) {
 	return next, Decision{OK: true}
 }
 
+// room returns how many units may come now.
+func (b *burst) room(arrival, now int64) int64 {
+	return mulDiv(max(0, b.spread(b.units)-(max(arrival, now)-now)), b.limit, b.length)
+}
+
 func (b *burst) peek(r *rule, c cell, n, now int64) Decision {
 	_, d := b.next(r, c.load(b.word), n, now)
 	return d

@@ -46,7 +46,10 @@ func NewCatalog(document Document) (*Catalog, error) {
 	if f.err != nil {
 		return nil, f.err
 	}
-	return c, c.completePlans()
+	if err := c.completePlans(); err != nil {
+		return nil, err
+	}
+	return c, nil
 }
 
 // document returns an object as it is.

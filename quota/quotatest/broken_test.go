@@ -1,0 +1,199 @@
+package quotatest_test
+
+import (
+	"context"
+	"slices"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+
+	"github.com/tenancy-go/tenancy/quota"
+	"github.com/tenancy-go/tenancy/quota/quotatest"
+)
+
+// broken is a store that is wrong in one way.
+type broken struct {
+	quota.Store
+	take  func(s quota.Store, ctx context.Context, t quota.Taking) (quota.Taken, error)
+	renew func(s quota.Store, ctx context.Context, holder string, ttl time.Duration, held []quota.Held) error
+}
+
+func (b broken) Take(ctx context.Context, t quota.Taking) (quota.Taken, error) {
+	if b.take == nil {
+		return b.Store.Take(ctx, t)
+	}
+	return b.take(b.Store, ctx, t)
+}
+
+func (b broken) Renew(ctx context.Context, holder string, ttl time.Duration, held []quota.Held) error {
+	if b.renew == nil {
+		return b.Store.Renew(ctx, holder, ttl, held)
+	}
+	return b.renew(b.Store, ctx, holder, ttl, held)
+}
+
+// changed takes what change makes of t.
+func changed(change func(t *quota.Taking)) broken {
+	return broken{take: func(s quota.Store, ctx context.Context, t quota.Taking) (quota.Taken, error) {
+		t.Charges, t.Returns = slices.Clone(t.Charges), slices.Clone(t.Returns)
+		change(&t)
+		return s.Take(ctx, t)
+	}}
+}
+
+var serial atomic.Int64
+
+// TestSuiteCatches holds the suite to the stores that it must catch, and to the clauses
+// that must catch them.
+func TestSuiteCatches(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name  string
+		store broken
+		by    []string
+	}{
+		{"counts one charge after the other", broken{take: oneByOne}, []string{"all charges or none"}},
+		{"looks, and then takes", broken{take: lookFirst}, []string{"exactly the limit, from several clients at once"}},
+		{"forgets IDs", changed(func(t *quota.Taking) { t.ID = time.Unix(0, serial.Add(1)).Format(time.RFC3339Nano) }),
+			[]string{"a repeated ID counts once", "a repeated ID counts once, also at the same time"}},
+		{"knows IDs of all tenants together", changed(func(t *quota.Taking) {
+			if t.Tenant == "globex" {
+				t.Tenant = "acme"
+			}
+		}), []string{"counters are apart", "a repeated ID counts once"}},
+		{"joins limit and key", changed(func(t *quota.Taking) {
+			for i := range t.Charges {
+				t.Charges[i].Limit, t.Charges[i].Key = t.Charges[i].Limit+":"+t.Charges[i].Key, ""
+			}
+		}), []string{"counters are apart"}},
+		{"grants all or nothing", changed(func(t *quota.Taking) {
+			for i := range t.Charges {
+				t.Charges[i].Least = 0
+			}
+		}), []string{"as many as there is room for"}},
+		{"holds for ever", changed(func(t *quota.Taking) { t.TTL = 24 * time.Hour }), []string{"what nobody renews is free again", "what was reserved by the dead is free again"}},
+		{"one holder for all", changed(func(t *quota.Taking) { t.Holder = "all" }), []string{"what is held is bounded", "what nobody renews is free again"}},
+		{"never gives back", changed(func(t *quota.Taking) { t.Returns = nil }), []string{"units go back where they were counted", "what is held is bounded"}},
+		{"gives back to the window of now", changed(func(t *quota.Taking) {
+			for i := range t.Returns {
+				t.Returns[i].At = time.Date(2200, 1, 1, 0, 0, 0, 0, time.UTC)
+			}
+		}), []string{"units go back where they were counted"}},
+		{"ignores debts", changed(func(t *quota.Taking) {
+			for i := range t.Returns {
+				t.Returns[i].N = max(0, t.Returns[i].N)
+			}
+		}), []string{"what was used beyond the limit is owed"}},
+		{"adds to the truth", changed(func(t *quota.Taking) {
+			for i := range t.Returns {
+				t.Returns[i].Exact = false
+			}
+		}), []string{"stock is set to the truth"}},
+		{"keeps what was reserved", changed(func(t *quota.Taking) {
+			for i := range t.Returns {
+				if t.Returns[i].Terms != nil && t.Returns[i].Terms.Kind == quota.Stock && !t.Returns[i].Exact {
+					t.Returns[i].Kept = max(t.Returns[i].Kept, t.Returns[i].N)
+				}
+			}
+		}), []string{"stock is reserved, kept and released"}},
+		{"renews nothing", broken{renew: func(quota.Store, context.Context, string, time.Duration, []quota.Held) error { return nil }},
+			[]string{"what is renewed is held as it is said", "a context that ended is heeded"}},
+		{"strict windows only roll", changed(func(t *quota.Taking) { softly(t) }), []string{"strict windows never let in more"}},
+		{"forgets with the terms", changed(func(t *quota.Taking) {
+			for i := range t.Charges {
+				if c := &t.Charges[i]; c.Terms != nil && len(c.Terms.Windows) > 0 {
+					c.Limit += c.Terms.Windows[0].String()
+				}
+			}
+		}), []string{"changed terms remember"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			failed := quotatest.CheckStore(t.Context(), func() quotatest.Open {
+				var memory *quota.MemoryStore
+				return func(now func() time.Time) quota.Store {
+					if memory == nil {
+						memory = quota.NewMemoryStore(now)
+					}
+					b := tt.store
+					b.Store = memory
+					return b
+				}
+			})
+			for _, clause := range tt.by {
+				assert.Contains(t, failed, clause)
+			}
+		})
+	}
+}
+
+// oneByOne carries out each charge by itself, until one is refused.
+func oneByOne(s quota.Store, ctx context.Context, t quota.Taking) (quota.Taken, error) {
+	all := quota.Taken{OK: true}
+	for i, c := range t.Charges {
+		one := t
+		one.ID, one.Charges = t.ID+string(rune('a'+i)), []quota.Charge{c}
+		taken, err := s.Take(ctx, one)
+		if err != nil || !taken.OK {
+			taken.Refused = i
+			return taken, err
+		}
+		all.At, all.Granted = taken.At, append(all.Granted, taken.Granted...)
+	}
+	if len(t.Charges) == 0 {
+		return s.Take(ctx, t)
+	}
+	return all, nil
+}
+
+// lookFirst reads whether there is room, and counts then.
+func lookFirst(s quota.Store, ctx context.Context, t quota.Taking) (quota.Taken, error) {
+	for _, c := range t.Charges {
+		if c.Terms == nil || c.Terms.Kind != quota.Rate {
+			continue
+		}
+		levels, err := s.Read(ctx, t.Tenant, []quota.Counter{c.Counter})
+		if err != nil {
+			return quota.Taken{}, err
+		}
+		for i, w := range levels[0].Windows {
+			if w.Used+c.N > c.Terms.Windows[i].Limit {
+				return s.Take(ctx, t)
+			}
+		}
+	}
+	time.Sleep(time.Millisecond) //nolint:forbidigo // lets the others look, too
+	forced := t
+	forced.Charges = nil
+	granted := make([]quota.Granted, len(t.Charges))
+	for i, c := range t.Charges {
+		if c.Terms != nil && c.Terms.Kind == quota.Rate {
+			forced.Returns = append(slices.Clone(forced.Returns), quota.Return{Counter: c.Counter, N: -c.N})
+		}
+		granted[i].N = c.N
+	}
+	taken, err := s.Take(ctx, forced)
+	taken.Granted = granted
+	return taken, err
+}
+
+// softly makes strict windows rolling ones.
+func softly(t *quota.Taking) {
+	for i := range t.Charges {
+		c := &t.Charges[i]
+		if c.Terms == nil {
+			continue
+		}
+		terms := *c.Terms
+		terms.Windows = slices.Clone(terms.Windows)
+		for j := range terms.Windows {
+			if terms.Windows[j].Roll == quota.Strict {
+				terms.Windows[j].Roll = quota.Rolling
+			}
+		}
+		c.Terms = &terms
+	}
+}

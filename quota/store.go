@@ -1,0 +1,194 @@
+package quota
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/tenancy-go/tenancy/tenant"
+)
+
+// Store keeps what tenants have used where all replicas of a service see it. It must be
+// safe for concurrent use, by several processes too. quotatest.TestStore checks an
+// implementation against these comments.
+//
+// Time is the store's own, to the millisecond: replicas whose clocks differ agree.
+type Store interface {
+	// Take carries out t in one atomic step: its returns, which nothing refuses, and
+	// then its charges, all or none. If the charges are refused the returns stay.
+	//
+	// A Taking that is repeated with its ID within a minute, because the answer was
+	// lost, has no further effect and gets the answer of the first time.
+	//
+	// An error means that the answer is unknown: t was carried out or not.
+	Take(ctx context.Context, t Taking) (Taken, error)
+
+	// Renew says what holder holds: of each counter exactly N units, for as long as ttl
+	// from now. It refuses nothing. What holder holds of other counters stays, and
+	// runs out when its time has come.
+	Renew(ctx context.Context, holder string, ttl time.Duration, held []Held) error
+
+	// Read returns what was used of counters of the tenant id, in their order, without
+	// changing anything.
+	Read(ctx context.Context, id tenant.ID, counters []Counter) ([]Level, error)
+}
+
+// Counter is one of a tenant's: of a limit, for a key if the limit is per key.
+type Counter struct {
+	Limit string
+	Key   string
+	Terms *Terms
+}
+
+// Terms are what a counter is held to. Nobody changes them: stores may keep what they
+// make of them by their address.
+type Terms struct {
+	Kind    Kind     // Rate, Concurrent or Stock
+	Windows []Window // of Rate, shortest first, with what grace adds
+	Burst   int64    // of Rate; see Limit
+	Max     int64    // of the others, with what grace adds, or Unlimited
+	Zone    *time.Location
+}
+
+// Taking is what to return and to take, of one tenant.
+type Taking struct {
+	ID      string // unique for each Taking, 1 to 64 bytes
+	Tenant  tenant.ID
+	Holder  string        // the process, 1 to 64 bytes
+	TTL     time.Duration // how long it holds what is concurrent or reserved, unless it is renewed
+	Returns []Return
+	Charges []Charge
+}
+
+// Charge asks for N units of a counter. Units of kind Concurrent and Stock are held by
+// the Holder.
+type Charge struct {
+	Counter
+	N int64
+	// Least, if it is above zero, lets the store grant any number from Least to N, as
+	// many as there is room for. Otherwise it is N or none.
+	Least int64
+}
+
+// Return corrects what was taken.
+type Return struct {
+	Counter
+	// N units go back: of a rate as if they had not been counted at the time At, and of
+	// the others as if the Holder did not hold them. Below zero, -N units of a rate are
+	// counted now, even beyond the limit.
+	N  int64
+	At time.Time
+	// Kept units of a stock stay for good from now on, whoever holds what; below zero
+	// they are no longer kept. With Exact, Kept is all that is kept.
+	Kept  int64
+	Exact bool
+}
+
+// Taken is the answer to a Taking.
+type Taken struct {
+	OK      bool
+	At      time.Time // when it was carried out, by the store's time
+	Granted []Granted // for each charge, if OK
+
+	// If not OK, which charge was refused first, why, and when to try again: zero if
+	// waiting does not help.
+	Refused    int
+	Cause      Cause // CauseLimit, CauseTooLarge, CauseBusy or CauseStock
+	Window     int   // of the charge's terms; the number of windows for the burst
+	RetryAfter time.Duration
+}
+
+// Granted is what a charge was granted.
+type Granted struct {
+	N    int64         // units
+	Left int64         // how many there still are
+	For  time.Duration // for how long they are of use: until the next window of a rate begins
+}
+
+// Held is what a process holds of a counter.
+type Held struct {
+	Tenant  tenant.ID
+	Counter Counter
+	N       int64
+}
+
+// Level is what was used of a counter.
+type Level struct {
+	Used    int64         // of Concurrent and Stock: held and kept
+	Windows []WindowLevel // of Rate, as in the counter's terms
+}
+
+// WindowLevel is what was used of a window.
+type WindowLevel struct {
+	Used   int64
+	Resets time.Time // when what was used until now no longer counts, or begins to count less
+}
+
+// Bounds of what a Taking may ask for.
+const (
+	maxStoreID  = 64
+	maxStoreKey = 512
+)
+
+// Validate checks what a Store need not check any more. Errors wrap [ErrInvalid], or
+// tenant.ErrInvalidID.
+func (t Taking) Validate() error {
+	if err := t.Tenant.Validate(); err != nil {
+		return err
+	}
+	if t.ID == "" || len(t.ID) > maxStoreID || t.Holder == "" || len(t.Holder) > maxStoreID {
+		return fmt.Errorf("%w: taking: want an ID and a Holder of 1 to %d bytes", ErrInvalid, maxStoreID)
+	}
+	if t.TTL < time.Millisecond {
+		return fmt.Errorf("%w: taking: want a TTL of at least a millisecond", ErrInvalid)
+	}
+	for _, r := range t.Returns {
+		if err := r.Counter.validate(); err != nil {
+			return err
+		}
+		if r.N < -maxUnits || r.N > maxUnits || r.Kept < -maxUnits || r.Kept > maxUnits || r.Exact && r.Kept < 0 {
+			return fmt.Errorf("%w: return of %s: want numbers up to 2^53", ErrInvalid, r.Limit)
+		}
+	}
+	for _, c := range t.Charges {
+		if err := c.Counter.validate(); err != nil {
+			return err
+		}
+		if c.N < 0 || c.N > maxUnits || c.Least < 0 || c.Least > c.N {
+			return fmt.Errorf("%w: charge of %s: want 0 to 2^53 units, and Least no more than N", ErrInvalid, c.Limit)
+		}
+	}
+	return nil
+}
+
+func (c Counter) validate() error {
+	switch {
+	case c.Terms == nil:
+		return fmt.Errorf("%w: counter %s: nil Terms", ErrInvalid, c.Limit)
+	case c.Limit == "" || len(c.Limit) > maxStoreKey || strings.ContainsRune(c.Limit, 0):
+		return fmt.Errorf("%w: counter: want a limit of 1 to %d bytes", ErrInvalid, maxStoreKey)
+	case len(c.Key) > maxStoreKey || strings.ContainsRune(c.Key, 0):
+		return fmt.Errorf("%w: counter %s: want a key of at most %d bytes", ErrInvalid, c.Limit, maxStoreKey)
+	case c.Terms.Kind != Rate && c.Terms.Kind != Concurrent && c.Terms.Kind != Stock:
+		return fmt.Errorf("%w: counter %s: no store counts limits of kind %s", ErrInvalid, c.Limit, c.Terms.Kind)
+	}
+	return nil
+}
+
+// Ends returns the end of the period of a calendar window that now is in, and of the
+// one after it: what a store needs that knows no calendars. The end that a store has
+// of a counter may only move later before it is reached, so that a change of the zone
+// brings nothing back.
+func (t *Terms) Ends(window int, now time.Time) (first, second time.Time) {
+	p := newPeriod(t.Windows[window].Per, t.Zone)
+	first = time.Unix(0, p.end(instant(now)))
+	return first, time.Unix(0, p.end(instant(first)))
+}
+
+// Length returns the length of a window; of a month, 30 days.
+func (w Window) Length() time.Duration { return w.Per.nominal() }
+
+// PartsOfStrict is how many parts a strict window has, each an eighth of its length:
+// a store keeps the counter at the begin of the last ones.
+const PartsOfStrict = parts
