@@ -2,7 +2,6 @@ package quota
 
 import (
 	"context"
-	"runtime"
 	"sync"
 	"sync/atomic"
 
@@ -24,20 +23,13 @@ type Account struct {
 // count changes.
 type accountState struct {
 	plan   *compiled
-	tenant tenantState
-	fresh  int64    // until then the plan need not be asked for again
-	stale  int64    // from then on it must not be used
-	ledger []*entry // by the number of their limit; nil for what was never in the plan
+	record tenant.Tenant // whose plan it is
+	fresh  int64         // until then the plan need not be asked for again
+	stale  int64         // from then on it must not be used
+	ledger []*entry      // by the number of their limit; nil for what was never in the plan
 
 	values  []any  // of features, by number
 	enabled []bool // whether they are anything but zero
-}
-
-// tenantState is what of a tenant's record its plan depends on.
-type tenantState struct {
-	version int64
-	plan    string
-	parent  tenant.ID
 }
 
 // entry is what an account knows of one limit. It remembers what was counted also
@@ -48,11 +40,13 @@ type entry struct {
 	cell  cell   // of rates per tenant
 	limit *limit // nil for what the plan does not have
 
-	under     *limit // of cell and keys
+	under     *limit // of cell
+	underKeys *limit // of keys
 	keys      *table // of rates per key
 	stock     *gauge
 	held      *gauge
 	heldByKey *gauges
+	soft      *softState // with a Store only
 }
 
 // entry returns the entry of a limit, which is empty for one that nobody knows.
@@ -81,8 +75,8 @@ func (a *Account) Plan() *Resolved { return a.state.Load().plan.Resolved }
 func (a *Account) Take(ctx context.Context, limit Ref, n int64) Decision {
 	for {
 		s := a.state.Load()
-		if uint(limit.index) >= uint(len(s.ledger)) || uint64(n) > uint64(maxUnits) {
-			return a.takeOther(ctx, limit, n)
+		if uint(limit.index) >= uint(len(s.ledger)) || uint64(n-1) >= uint64(maxUnits) {
+			return a.takeOther(ctx, limit, n) // also for no units
 		}
 		e := s.ledger[limit.index]
 		if e == nil || e.rule == nil {
@@ -90,7 +84,7 @@ func (a *Account) Take(ctx context.Context, limit Ref, n int64) Decision {
 		}
 		d := e.rule.take(e.cell, 0, n, a.e.clk)
 		if d.isMoved() {
-			runtime.Gosched() // another plan is on its way
+			a.renew(s)
 			continue
 		}
 		if a.e.watched || d.warned() != 0 {
@@ -98,6 +92,19 @@ func (a *Account) Take(ctx context.Context, limit Ref, n int64) Decision {
 		}
 		return d
 	}
+}
+
+// renew waits for the state after s, which is on its way when a cell of s was closed. If
+// there is none, a counter has gone so far that it must begin anew: renew sees to it.
+func (a *Account) renew(s *accountState) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.state.Load() != s {
+		return
+	}
+	next := *s
+	next.ledger = a.ledger(s.plan, nil)
+	a.state.Store(&next)
 }
 
 // takeOther is Take for what is no plain rate. What is to be held needs a Grant.

@@ -20,6 +20,7 @@ var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
 // platform is an Enforcer with what it asks.
 type platform struct {
+	version int64 // of the last record that on made
 	*quota.Enforcer
 	clock  *testClock
 	source *quota.MemorySource
@@ -39,6 +40,14 @@ func (p *platform) account(t testing.TB, record tenant.Tenant) *quota.Account {
 	account, err := p.Account(tenant.NewContext(t.Context(), record))
 	require.NoError(t, err)
 	return account
+}
+
+// usageOf returns what was used of all limits.
+func usageOf(t testing.TB, account *quota.Account) []quota.Usage {
+	t.Helper()
+	usage, err := account.Usage(t.Context())
+	require.NoError(t, err)
+	return usage
 }
 
 // takeAll takes single units until one is refused.
@@ -102,7 +111,7 @@ func TestTwoTenants(t *testing.T) {
 			assert.Equal(t, int64(1000), requests.Load(), id)
 			assert.Equal(t, int64(300), users.Load(), id)
 			assert.Equal(t, int64(700), storage.Load(), id)
-			usage := account.Usage()
+			usage := usageOf(t, account)
 			for _, u := range usage {
 				switch u.Limit {
 				case "streams":
@@ -144,7 +153,7 @@ func TestAllOrNone(t *testing.T) {
 	first.Cancel(t.Context())
 
 	used := make(map[string]int64)
-	for _, u := range account.Usage() {
+	for _, u := range usageOf(t, account) {
 		used[u.Limit] = u.Used
 		for _, w := range u.Windows {
 			used[u.Limit+" "+string(w.Per)] = w.Used
@@ -497,7 +506,9 @@ func TestObservers(t *testing.T) {
 	assert.True(t, d.OK, "within the grace")
 	g.Done()
 	account.Release(t.Context(), p.Ref("storage"), 30)
-	assert.Equal(t, int64(-10), account.Reconcile(t.Context(), p.Ref("storage"), 90))
+	drift, err := account.Reconcile(t.Context(), p.Ref("storage"), 90)
+	require.NoError(t, err)
+	assert.Equal(t, int64(-10), drift)
 	for range 3 {
 		assert.True(t, account.Take(t.Context(), p.Ref("trial"), 1).OK, "a limit that is only looked at refuses nothing")
 	}
@@ -523,12 +534,18 @@ func TestReconcileKeepsReservations(t *testing.T) {
 	account := p.account(t, tenant.Tenant{ID: "acme", Plan: "p"})
 	upload, d := account.Claim(t.Context(), quota.Claim{Limit: storage, N: 70})
 	require.True(t, d.OK, "20 are kept already")
-	assert.Equal(t, int64(10), account.Reconcile(t.Context(), storage, 10), "20 were counted, 10 are there")
+	drift, err := account.Reconcile(t.Context(), storage, 10)
+	require.NoError(t, err)
+	assert.Equal(t, int64(10), drift, "20 were counted, 10 are there")
 	_, d = account.Claim(t.Context(), quota.Claim{Limit: storage, N: 21})
 	assert.False(t, d.OK)
 	upload.Settle(t.Context(), storage, 50)
 	upload.Done()
-	assert.Equal(t, int64(0), account.Reconcile(t.Context(), storage, 60))
+	drift, err = account.Reconcile(t.Context(), storage, 60)
+	require.NoError(t, err)
+	assert.Zero(t, drift)
+	_, err = account.Reconcile(t.Context(), p.Ref("unknown"), 1)
+	assert.ErrorIs(t, err, quota.ErrInvalid)
 	_, d = account.Claim(t.Context(), quota.Claim{Limit: storage, N: 40})
 	assert.True(t, d.OK)
 }
@@ -554,7 +571,7 @@ func TestBurst(t *testing.T) {
 		p.clock.Advance(time.Second)
 		account.Take(t.Context(), units, 1)
 	}
-	for _, u := range account.Usage() {
+	for _, u := range usageOf(t, account) {
 		assert.Equal(t, int64(90), u.Windows[1].Used, "the hour holds beside it")
 	}
 }

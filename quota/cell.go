@@ -30,6 +30,7 @@ const (
 	wordKey            // hash of the key that the cell is of, if it is of one
 	wordState          // lock, closest window, windows that were warned of
 	wordRolled         // the time to which the windows were rolled
+	wordSince          // windows that are marked as new count from this time on
 	headWords
 )
 
@@ -38,12 +39,21 @@ const (
 	stateLocked  = 1
 	closestShift = 8  // the window that set retry
 	warnedShift  = 16 // one bit for each window whose soft limit was passed
+	newShift     = 32 // one bit for each window that the rule before did not have
 	closestMask  = 0xff << closestShift
+	newMask      = int64(-1) << newShift
 )
 
-// closed is the counter of a cell that has been given up for another. Nothing fits
-// under any ceiling.
-const closed = int64(1) << 61
+const (
+	// closed is the counter of a cell that has been given up for another. Nothing fits
+	// under any ceiling.
+	closed = int64(1) << 61
+	// worn is a counter that has gone so far that its cell should be given up for one
+	// that begins anew, and lasting is as far as it goes with what is counted whatever
+	// the limit.
+	worn    = int64(1) << 58
+	lasting = int64(1) << 60
+)
 
 // The words that decisions read, and change, without the lock.
 func (c cell) load(word int) int64     { return atomic.LoadInt64(&c[word]) }

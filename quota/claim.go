@@ -1,9 +1,6 @@
 package quota
 
-import (
-	"context"
-	"runtime"
-)
+import "context"
 
 // Claim asks for N units of a limit of any kind save Bandwidth, or for a resource.
 type Claim struct {
@@ -33,11 +30,12 @@ func (a *Account) Claim(ctx context.Context, claims ...Claim) (*Grant, Decision)
 func (a *Account) claim(ctx context.Context, g *Grant, claims []Claim) Decision {
 	g.account = a
 	for {
-		d := a.claimOnce(ctx, a.state.Load(), g, claims)
+		s := a.state.Load()
+		d := a.claimOnce(ctx, s, g, claims)
 		if !d.isMoved() {
 			return d
 		}
-		runtime.Gosched() // another plan is on its way
+		a.renew(s)
 	}
 }
 
@@ -51,6 +49,9 @@ func (a *Account) claimOnce(ctx context.Context, s *accountState, g *Grant, clai
 			a.refuse(ctx, c, d)
 			return d
 		}
+	}
+	if a.e.shared != nil {
+		return a.claimShared(ctx, s, g, parts)
 	}
 	if len(parts) > 1 {
 		for i := range parts {
@@ -80,7 +81,7 @@ func (a *Account) claimOnce(ctx context.Context, s *accountState, g *Grant, clai
 			return d
 		}
 		p.warned = d.warned()
-		if d.amount <= least.amount {
+		if d.amount <= least.amount && p.claim.N > 0 {
 			least = d
 		}
 	}
@@ -95,7 +96,7 @@ func (s *accountState) parts(parts []part, c Claim) ([]part, Decision) {
 		return parts, because(CauseInvalid, c.Limit.name)
 	}
 	if l := at(s.plan.limits, c.Limit.index); l != nil && l.Kind != Bandwidth {
-		return append(parts, part{claim: c, limit: l}), Decision{OK: true}
+		return append(parts, part{claim: c, asked: c.Limit, limit: l}), Decision{OK: true}
 	}
 	set := at(s.plan.resources, c.Limit.index)
 	if set == nil || !set.Allows(c.Key) {
@@ -104,7 +105,7 @@ func (s *accountState) parts(parts []part, c Claim) ([]part, Decision) {
 	for _, own := range set.limits {
 		if match(own.pattern, c.Key) {
 			l := s.plan.limits[own.index]
-			parts = append(parts, part{claim: Claim{Limit: Ref{l.name, own.index}, N: c.N}, limit: l})
+			parts = append(parts, part{claim: Claim{Limit: Ref{l.name, own.index}, N: c.N}, asked: c.Limit, limit: l})
 		}
 	}
 	return parts, Decision{OK: true}
@@ -113,11 +114,21 @@ func (s *accountState) parts(parts []part, c Claim) ([]part, Decision) {
 // part is what a grant has of one limit.
 type part struct {
 	claim  Claim // how many units it has by now
+	asked  Ref   // whom the claim named: the limit, or a set of resources
 	limit  *limit
 	at     int64  // when they were counted
 	gauge  *gauge // of what is held, which outlives the plan
 	gauges *gauges
 	warned uint32
+
+	// With a Store only:
+	remote   bool  // the store has counted it, or is to
+	alone    bool  // it was let in without the store
+	shadowed bool  // the limit is only there to look at, and would have refused
+	reserved int64 // units that this process holds in the store for it
+	left     int64 // units that the store had left
+	edge     int64 // nanoseconds until it may have more
+	soft     *softState
 }
 
 // peek returns a refusal if p has no room, without taking anything.
@@ -130,7 +141,7 @@ func (p *part) peek(s *accountState, clk *clock) Decision {
 			return p.limit.full(p.claim.N)
 		}
 		return Decision{OK: true}
-	case len(p.limit.rule.windows) == 0:
+	case len(p.limit.rule.windows) == 0 || p.claim.N == 0:
 		return Decision{OK: true}
 	case p.limit.Per == PerKey:
 		return e.keys.peek(p.claim.Key, p.claim.N)
@@ -165,6 +176,8 @@ func (p *part) take(s *accountState, clk *clock) Decision {
 	switch {
 	case len(p.limit.rule.windows) == 0:
 		return p.limit.rule.granted(maxUnits)
+	case c.N == 0: // free, also for who has nothing left
+		return p.limit.rule.granted(0)
 	case p.limit.Per == PerKey:
 		return e.keys.take(c.Key, c.N)
 	default:

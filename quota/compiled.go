@@ -19,10 +19,11 @@ type compiled struct {
 // limit is a Limit made ready.
 type limit struct {
 	Limit
-	name string
-	rule *rule // of Rate; its windows may be none
-	max  int64 // of the other kinds, with what grace adds
-	warn int64
+	name  string
+	rule  *rule  // of Rate; its windows may be none
+	terms *Terms // for a store
+	max   int64  // of the other kinds, with what grace adds
+	warn  int64
 }
 
 // feature is a Feature with its name.
@@ -45,10 +46,11 @@ type patternLimit struct {
 }
 
 // compile makes plan ready. Its names get numbers of names.
-func compile(catalog *Catalog, plan *Resolved, zone *time.Location, names *registry) *compiled {
+func compile(catalog *Catalog, plan *Resolved, zone *time.Location, e *Enforcer) *compiled {
+	names, replicas := &e.names, e.replicas
 	c := &compiled{Resolved: plan, zone: zone, standing: catalog.standing(plan.Rank)}
 	for _, name := range sortedKeys(plan.Limits) {
-		put(&c.limits, names.ref(name).index, newLimit(name, plan.Limits[name], zone))
+		put(&c.limits, names.ref(name).index, newLimit(name, plan.Limits[name], zone, replicas))
 	}
 	for _, name := range sortedKeys(plan.Features) {
 		f, index := plan.Features[name], names.ref(name).index
@@ -61,7 +63,7 @@ func compile(catalog *Catalog, plan *Resolved, zone *time.Location, names *regis
 		for _, pattern := range sortedKeys(set.Limits) {
 			own := limitName(name, pattern)
 			index := names.ref(own).index
-			put(&c.limits, index, newLimit(own, set.Limits[pattern], zone))
+			put(&c.limits, index, newLimit(own, set.Limits[pattern], zone, replicas))
 			set.limits = append(set.limits, patternLimit{pattern, index})
 		}
 		put(&c.resources, names.ref(name).index, set)
@@ -87,7 +89,8 @@ func at[T any](list []T, index int) T {
 	return zero
 }
 
-func newLimit(name string, l Limit, zone *time.Location) *limit {
+// newLimit makes l ready for one of so many replicas.
+func newLimit(name string, l Limit, zone *time.Location, replicas int64) *limit {
 	made := &limit{Limit: l, name: name, rule: &rule{name: name, payment: l.Payment}, max: l.Max, warn: l.Max}
 	switch {
 	case l.Kind == Rate:
@@ -95,10 +98,34 @@ func newLimit(name string, l Limit, zone *time.Location) *limit {
 	case l.Max != Unlimited:
 		made.max, made.warn = l.Max+l.grace(l.Max), l.warn(l.Max)
 	}
+	made.terms = made.newTerms(zone)
+	if replicas > 1 {
+		made.max = shareOf(made.max, replicas)
+		made.rule = made.rule.share(replicas)
+	}
 	return made
+}
+
+// newTerms returns what a store holds counters of l to.
+func (l *limit) newTerms(zone *time.Location) *Terms {
+	t := &Terms{Kind: l.Kind, Burst: l.Burst, Max: l.max, Zone: zone}
+	for _, w := range l.rule.windows {
+		public := w.public
+		public.Limit = w.limit
+		t.Windows = append(t.Windows, public)
+	}
+	return t
+}
+
+// shareOf returns the part of limit that one of so many replicas may let in by itself.
+func shareOf(limit, replicas int64) int64 {
+	if limit <= 0 {
+		return limit // nothing, or Unlimited
+	}
+	return max(1, limit/replicas)
 }
 
 // same reports whether cells of l go on under other.
 func (l *limit) same(other *limit) bool {
-	return l.Kind == other.Kind && l.Per == other.Per && l.Shadow == other.Shadow && l.rule.same(other.rule)
+	return l.Kind == other.Kind && l.Per == other.Per && l.Shadow == other.Shadow && l.Payment == other.Payment && l.rule.same(other.rule)
 }

@@ -47,10 +47,17 @@ func (d Decision) isMoved() bool { return !d.OK && d.code == uint32(causeMoved) 
 // warned returns the windows whose soft limit was just passed, a bit for each.
 func (d Decision) warned() uint32 {
 	if d.OK {
-		return d.code
+		return d.code &^ degradedBit
 	}
 	return 0
 }
+
+// degradedBit stands in the code of a decision that was made without the store.
+const degradedBit = 1 << 31
+
+// Degraded reports whether the request was let in although the [Store] that replicas
+// share could not say, as the limits' Outage has it.
+func (d Decision) Degraded() bool { return d.OK && d.code&degradedBit != 0 }
 
 // Cause returns why the decision refused.
 func (d Decision) Cause() Cause {

@@ -121,8 +121,10 @@ func (l layer) merge(target, patch map[string]any, path string, origins map[stri
 		}
 		object, isObject := value.(map[string]any)
 		if !isObject {
+			if _, was := target[name].(map[string]any); was {
+				forget(origins, at)
+			}
 			target[name] = value
-			forget(origins, at)
 			origins[at] = l.origin
 			continue
 		}

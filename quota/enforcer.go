@@ -19,7 +19,8 @@ type Enforcer struct {
 	clk    *clock
 	config
 
-	watched  bool // somebody wants to know of every decision
+	shared   *sharing // nil without a Store
+	watched  bool     // somebody wants to know of every decision
 	seed     maphash.Seed
 	accounts [accountShards]accountShard
 
@@ -53,11 +54,23 @@ func New(source Source, opts ...Option) (*Enforcer, error) {
 	}
 	e.clk = newClock(e.now)
 	e.watched = e.observer != nil || e.events != nil
+	e.shared = newSharing(&e.config, e.clk)
 	return e, nil
 }
 
+// Close waits until the store that replicas share has heard of all that was used, and
+// tells it that this process holds nothing any more. Without a store it does nothing.
+// It is for after the last request.
+func (e *Enforcer) Close(ctx context.Context) error {
+	if e.shared == nil {
+		return nil
+	}
+	return e.shared.close(ctx)
+}
+
 // Ref returns a reference to the limit, feature or set of resources called name.
-// It need not be in a plan yet: where it is not, it refuses.
+// It need not be in a plan yet: where it is not, it refuses. Names are remembered for
+// good: pass those of your code, never what a client sent.
 func (e *Enforcer) Ref(name string) Ref { return e.names.ref(name) }
 
 // Account returns the account of ctx's tenant. Without one the error is
@@ -128,17 +141,17 @@ func (e *Enforcer) compile(catalog *Catalog, t tenant.Tenant, overrides []Overri
 	}
 	for i := range overrides {
 		if overrides[i].layerFor(t) != "" {
-			return compile(catalog, plan, zone, &e.names), nil
+			return compile(catalog, plan, zone, e), nil
 		}
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.catalog != catalog {
-		return compile(catalog, plan, zone, &e.names), nil
+		return compile(catalog, plan, zone, e), nil
 	}
 	key := planKey{plan.Name, zone.String()}
 	if e.ready[key] == nil {
-		e.ready[key] = compile(catalog, plan, zone, &e.names)
+		e.ready[key] = compile(catalog, plan, zone, e)
 	}
 	return e.ready[key], nil
 }

@@ -28,29 +28,16 @@ func WithFields(standard, legacy bool) GateOption {
 	return func(c *gateConfig) { c.fields = fields{standard: standard, legacy: legacy} }
 }
 
-// write sets the fields for a request with claims.
-func (f fields) write(h http.Header, a *Account, claims []Claim) {
+// write sets the fields for a request that d decided, with what it was granted.
+func (f fields) write(h http.Header, a *Account, g *Grant, claims []Claim, d Decision) {
 	if !f.standard && !f.legacy {
 		return
 	}
 	var few [4]*rule
-	rules, warnings := few[:0], []string(nil)
-	least := left{share: 2}
-	s, now := a.state.Load(), a.e.clk.rough()
-	for _, c := range claims {
-		e := s.entry(c.Limit)
-		if !e.counts() || e.limit.Per == PerKey {
-			continue
-		}
-		r := e.under.rule
-		closest, warned := r.closest(e.cell, now)
-		if closest.share < least.share {
-			least = closest
-		}
-		if warned {
-			warnings = append(warnings, r.name)
-		}
-		rules = append(rules, r)
+	now := a.e.clk.rough()
+	rules, warnings, least := sharedLeft(few[:0], g, d, now)
+	if a.e.shared == nil {
+		rules, warnings, least = a.left(few[:0], claims, now)
 	}
 	if len(rules) == 0 {
 		return
@@ -67,6 +54,58 @@ func (f fields) write(h http.Header, a *Account, claims []Claim) {
 	if len(warnings) > 0 {
 		h["Quota-Warning"] = []string{strings.Join(warnings, ", ")}
 	}
+}
+
+// left returns what is left of the limits of claims: their rules, which are added to
+// rules, the names of those whose soft limit is passed, and the window with the least
+// left.
+func (a *Account) left(rules []*rule, claims []Claim, now int64) ([]*rule, []string, left) {
+	var warnings []string
+	s, least := a.state.Load(), left{share: 2}
+	for _, c := range claims {
+		e := s.entry(c.Limit)
+		if !e.counts() || e.limit.Per == PerKey {
+			continue
+		}
+		r := e.under.rule
+		closest, warned := r.closest(e.cell, now)
+		if closest.share < least.share || least.rule == nil {
+			least = closest
+		}
+		if warned {
+			warnings = append(warnings, r.name)
+		}
+		rules = append(rules, r)
+	}
+	return rules, warnings, least
+}
+
+// sharedLeft is left by what the store said to g, or by its refusal d. The store says
+// how many units are left in the closest window, and when the shortest begins anew.
+func sharedLeft(rules []*rule, g *Grant, d Decision, now int64) ([]*rule, []string, left) {
+	if !d.OK {
+		if i := int(d.code >> windowShift); d.rule != nil && i < len(d.rule.windows) {
+			return append(rules, d.rule), nil, left{rule: d.rule, window: &d.rule.windows[i], reset: now + d.amount}
+		}
+		return rules, nil, left{}
+	}
+	var warnings []string
+	least := left{share: 2}
+	for i := range g.parts {
+		p := &g.parts[i]
+		if p.limit.Kind != Rate || p.limit.Per == PerKey || len(p.limit.rule.windows) == 0 || p.alone {
+			continue
+		}
+		w := &p.limit.rule.windows[0]
+		if share := float64(p.left) / float64(max(1, w.public.Limit)); share < least.share {
+			least = left{rule: p.limit.rule, window: w, units: p.left, reset: now + p.edge, share: share}
+		}
+		if p.soft.Load() != 0 {
+			warnings = append(warnings, p.limit.name)
+		}
+		rules = append(rules, p.limit.rule)
+	}
+	return rules, warnings, least
 }
 
 // policies returns the RateLimit-Policy field of rules.

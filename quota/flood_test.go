@@ -51,7 +51,7 @@ func TestFloods(t *testing.T) {
 	t.Logf("p99 of a tenant that behaves: %v alone, %v beside the floods", alone, flooded)
 	assert.Equal(t, 5, <-upgraded, "as many WebSockets as the plan has")
 	require.Eventually(t, func() bool {
-		return p.account(t, tenant.Tenant{ID: "flood", Plan: "p"}).Usage()[1].Used == 0
+		return usageOf(t, p.account(t, tenant.Tenant{ID: "flood", Plan: "p"}))[1].Used == 0
 	}, 10*time.Second, 10*time.Millisecond, "closed sockets give their units back")
 }
 

@@ -158,7 +158,7 @@ func (g *Gate) Middleware(next http.Handler) http.Handler {
 		}
 		v := &visit{Context: r.Context()}
 		d := account.claim(r.Context(), &v.grant, claims)
-		g.config.fields.write(w.Header(), account, claims)
+		g.config.fields.write(w.Header(), account, &v.grant, claims, d)
 		if !d.OK {
 			g.config.onError(w, r, d.Err())
 			return
@@ -197,8 +197,9 @@ func (g *Gate) claims(claims []Claim, r *http.Request) ([]Claim, error) {
 
 // serve calls next under what v was granted.
 func (g *Gate) serve(w http.ResponseWriter, r *http.Request, next http.Handler, v *visit) {
-	if r.Context().Err() != nil { // the client is gone
+	if err := r.Context().Err(); err != nil { // the client is gone, or the time for it is up
 		v.grant.Cancel(context.WithoutCancel(r.Context()))
+		g.config.onError(w, r, fmt.Errorf("%w: %w", ErrUnavailable, err))
 		return
 	}
 	r = r.WithContext(v)

@@ -174,7 +174,7 @@ func TestNothingForWhatWasNotSeen(t *testing.T) {
 	t.Parallel()
 	p := newPlatform(t, gatePlans)
 	gate := newGate(t, p)
-	used := func() int64 { return p.account(t, tenant.Tenant{ID: "acme", Plan: "p"}).Usage()[0].Windows[0].Used }
+	used := func() int64 { return usageOf(t, p.account(t, tenant.Tenant{ID: "acme", Plan: "p"}))[0].Windows[0].Used }
 
 	gone := gate.Middleware(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("served") }))
 	serve(t, gone, "acme", func(r *http.Request) {
@@ -201,7 +201,7 @@ func TestHolding(t *testing.T) {
 	p := newPlatform(t, gatePlans)
 	gate := newGate(t, p, opt(quota.Requests("")), opt(quota.Holding("streams")))
 	held := func() int64 {
-		for _, u := range p.account(t, tenant.Tenant{ID: "acme", Plan: "p"}).Usage() {
+		for _, u := range usageOf(t, p.account(t, tenant.Tenant{ID: "acme", Plan: "p"})) {
 			if u.Limit == "streams" {
 				return u.Used
 			}

@@ -39,6 +39,27 @@ func (g *gauge) passed(used, warn int64) bool {
 	return false
 }
 
+// add adds n whatever the limit, and stops where numbers end.
+func (g *gauge) add(n int64) {
+	for {
+		used := g.used.Load()
+		if g.used.CompareAndSwap(used, min(lasting, used+n)) {
+			return
+		}
+	}
+}
+
+// free takes n away of what no grant has that has not ended, as far as there is so
+// much.
+func (g *gauge) free(n int64) {
+	for {
+		used := g.used.Load()
+		if g.used.CompareAndSwap(used, used-max(0, min(n, used-g.reserved.Load()))) {
+			return
+		}
+	}
+}
+
 // release takes n away, and stops at zero.
 func (g *gauge) release(n int64) {
 	for {

@@ -3,6 +3,7 @@ package quota
 import (
 	"context"
 	"sync"
+	"time"
 )
 
 // Grant is what a [Claim] was granted. End it with Done or Cancel, whichever comes
@@ -20,15 +21,21 @@ type Grant struct {
 func (g *Grant) Done() {
 	if g != nil && g.end() {
 		for i := range g.parts {
-			p := &g.parts[i]
-			switch p.limit.Kind {
-			case Concurrent:
-				p.release(p.claim.N)
-			case Stock:
-				p.unreserve(p.claim.N)
-			default:
-			}
+			g.parts[i].done(g.account)
 		}
+	}
+}
+
+// done ends p: what is held is free again, and what was put into stock stays.
+func (p *part) done(a *Account) {
+	switch p.limit.Kind {
+	case Concurrent:
+		p.release(p.claim.N)
+		p.releaseShared(a, p.reserved)
+	case Stock:
+		p.unreserve(p.claim.N)
+		p.keepShared(a)
+	default:
 	}
 }
 
@@ -55,23 +62,66 @@ func (g *Grant) Settle(ctx context.Context, limit Ref, actual int64) {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.ended {
-		return
+	if !g.ended {
+		g.settle(ctx, limit, actual)
 	}
+}
+
+// settle corrects the units of limit, or of each limit of a set, to actual.
+func (g *Grant) settle(ctx context.Context, limit Ref, actual int64) {
+	has := make(map[Ref]int64)
+	for i := range g.parts {
+		if p := &g.parts[i]; p.asked == limit || p.claim.Limit == limit {
+			has[p.claim.Limit] += p.claim.N
+		}
+	}
+	for own, n := range has {
+		if actual > n {
+			g.settleUp(ctx, own, actual-n)
+		} else {
+			g.settleDown(ctx, own, n-actual)
+		}
+	}
+}
+
+// settleUp adds n units of limit. Those of a rate are counted now, and go back from
+// now.
+func (g *Grant) settleUp(ctx context.Context, limit Ref, n int64) {
 	for i := range g.parts {
 		p := &g.parts[i]
-		if p.claim.Limit != limit || actual == p.claim.N {
+		if p.claim.Limit != limit {
 			continue
 		}
-		more := actual - p.claim.N
-		if more < 0 {
-			p.giveBack(g.account, -more)
-		} else {
-			p.force(g.account, more)
+		if p.limit.Kind == Rate {
+			more := *p
+			more.claim.N, more.at = n, g.account.e.clk.exact()
+			more.force(g.account, n)
+			g.parts = append(g.parts, more)
+			g.account.used(ctx, more.claim, n)
+			return
 		}
-		p.claim.N = actual
+		p.force(g.account, n)
+		p.claim.N += n
+		if p.limit.Kind == Stock {
+			g.account.used(ctx, p.claim, n)
+		}
+		return
+	}
+}
+
+// settleDown gives n units of limit back, those that were counted last first.
+func (g *Grant) settleDown(ctx context.Context, limit Ref, n int64) {
+	for i := len(g.parts) - 1; i >= 0 && n > 0; i-- {
+		p := &g.parts[i]
+		if p.claim.Limit != limit {
+			continue
+		}
+		back := min(n, p.claim.N)
+		p.giveBack(g.account, back)
+		p.claim.N -= back
+		n -= back
 		if p.limit.Kind != Concurrent {
-			g.account.used(ctx, p.claim, more)
+			g.account.used(ctx, p.claim, -back)
 		}
 	}
 }
@@ -96,21 +146,37 @@ func (p *part) giveBack(a *Account, n int64) {
 	if p.limit.Kind != Rate {
 		p.release(n)
 		p.unreserve(n)
+		if p.limit.Kind == Concurrent || n == p.claim.N {
+			p.releaseShared(a, min(n, p.reserved))
+		}
 		return
+	}
+	if p.remote {
+		a.e.shared.settler.add(a.id, Return{Counter: p.counter(), N: n, At: time.Unix(0, p.at)}, nil)
+	}
+	if len(p.limit.rule.windows) == 0 {
+		return // the plan of then did not count them
 	}
 	for n > 0 {
 		s := a.state.Load()
 		e := s.entry(p.claim.Limit)
 		switch {
-		case !e.counts():
-			return // the plan of now does not count them
-		case e.limit.Per == PerKey:
-			if e.keys.giveBack(p.claim.Key, n, p.at) {
+		case p.limit.Per == PerKey:
+			if e.keys == nil || e.keys.giveBack(p.claim.Key, n, p.at) {
 				return
 			}
-		case e.under.rule.giveBack(e.cell, 0, n, p.at, a.e.clk):
+		case e.cell == nil || e.under.rule.giveBack(e.cell, 0, n, p.at, a.e.clk):
+			a.wear(s, e)
 			return
 		}
+		a.renew(s)
+	}
+}
+
+// wear sees to it that a counter that has gone far begins anew.
+func (a *Account) wear(s *accountState, e *entry) {
+	if e.cell != nil && e.cell.load(wordUsed) > worn {
+		a.renew(s)
 	}
 }
 
@@ -118,7 +184,14 @@ func (p *part) giveBack(a *Account, n int64) {
 func (p *part) force(a *Account, n int64) {
 	if p.limit.Kind != Rate {
 		p.add(n)
+		if p.remote && p.limit.Kind == Concurrent {
+			p.reserved += n
+			a.e.shared.holdings.assume(a.id, p.counter(), n)
+		}
 		return
+	}
+	if p.remote {
+		a.e.shared.settler.add(a.id, Return{Counter: p.counter(), N: -n}, nil)
 	}
 	for {
 		s := a.state.Load()
@@ -131,9 +204,29 @@ func (p *part) force(a *Account, n int64) {
 				return
 			}
 		case e.under.rule.force(e.cell, 0, n, a.e.clk):
+			a.wear(s, e)
 			return
 		}
+		a.renew(s)
 	}
+}
+
+// releaseShared lets go of n units that this process holds in the store.
+func (p *part) releaseShared(a *Account, n int64) {
+	if p.remote && n > 0 {
+		p.reserved -= n
+		a.e.shared.holdings.release(a.id, p.counter(), n)
+	}
+}
+
+// keepShared tells the store what stays in stock, and lets go of what was reserved for
+// it once the store knows.
+func (p *part) keepShared(a *Account) {
+	if !p.remote {
+		return
+	}
+	shared, id, c, reserved := a.e.shared, a.id, p.counter(), p.reserved
+	shared.settler.add(id, Return{Counter: c, Kept: p.claim.N}, func() { shared.holdings.release(id, c, reserved) })
 }
 
 // release, unreserve and add are of what is held.
@@ -158,7 +251,7 @@ func (p *part) add(n int64) {
 	case p.gauges != nil:
 		p.gauges.add(p.claim.Key, n)
 	case p.gauge != nil:
-		p.gauge.used.Add(n)
+		p.gauge.add(n)
 		if p.limit.Kind == Stock {
 			p.gauge.reserved.Add(n)
 		}

@@ -2,6 +2,7 @@ package quota
 
 import (
 	"bufio"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -32,6 +33,10 @@ func (h *holder) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	h.hijacked = true
 	held := &heldConn{Conn: conn, grant: h.grant}
 	runtime.AddCleanup(held, (*Grant).Done, h.grant) // of whoever forgot to close it
+	if err := buffered.Flush(); err != nil {
+		return nil, nil, errors.Join(err, held.Close())
+	}
+	buffered.Writer.Reset(held) // whoever has only the buffers has the connection, too
 	return held, buffered, nil
 }
 

@@ -61,7 +61,17 @@ func NewKeyedLimiter(limit Limit, opts ...KeyedOption) (*KeyedLimiter, error) {
 		return nil, invalid("limit.windows", "want at least one window")
 	}
 	rule := newRule("key", limit, time.UTC)
-	return &KeyedLimiter{newTable(rule, newClock(config.now), config.keys, keyedShards)}, nil
+	return &KeyedLimiter{newTable(rule, newClock(config.now), config.keys, shardsFor(config.keys))}, nil
+}
+
+// shardsFor gives each shard 64 keys or more, so that one that is full finds some to
+// give up.
+func shardsFor(keys int64) int {
+	shards := 1
+	for shards < keyedShards && int64(shards) < keys/64 {
+		shards *= 2
+	}
+	return shards
 }
 
 // Take counts n units of key if there is room for all of them in all windows, and
@@ -70,7 +80,11 @@ func (l *KeyedLimiter) Take(key string, n int64) Decision {
 	if uint64(n) > uint64(maxUnits) {
 		return because(CauseInvalid, l.table.rule.name)
 	}
-	return l.table.take(key, n)
+	d := l.table.take(key, n)
+	if d.isMoved() { // its counter has gone as far as counters go
+		return because(CauseLimit, l.table.rule.name)
+	}
+	return d
 }
 
 // Len returns the number of keys that have a counter of their own.

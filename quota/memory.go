@@ -146,7 +146,7 @@ func (c *storedCounter) take(charge Charge, t Taking, now int64, granted *Grante
 
 func (c *storedCounter) takeRate(charge Charge, now int64, granted *Granted) (Taken, func()) {
 	terms := charge.Terms
-	room, edge := int64(maxUnits), int64(never)
+	room, edge := maxUnits, int64(never)
 	for i := range terms.Windows {
 		top, until := c.window(terms, i, now).ceiling(terms.Windows[i], terms.Zone, now)
 		room, edge = min(room, top-c.used), min(edge, until)
@@ -228,7 +228,7 @@ func (c *storedCounter) window(terms *Terms, i int, now int64) *windowState {
 	state.rolled, now = max(now, state.rolled), state.rolled
 	r.roll(state.words, c.used, now, state.rolled)
 	if day, ok := r.(calendar); ok {
-		state.words[1] = max(state.words[1], day.period.end(state.rolled)) // of another zone, perhaps
+		day.move(state.words, state.rolled)
 	}
 	return state
 }
@@ -240,7 +240,7 @@ func (s *windowState) ceiling(w Window, zone *time.Location, now int64) (ceiling
 // hold takes units that the holder of t holds.
 func (c *storedCounter) hold(charge Charge, t Taking, now int64, granted *Granted) (Taken, func()) {
 	used, n, limit := c.heldUnits(now), charge.N, charge.Terms.Max
-	room := int64(maxUnits)
+	room := maxUnits
 	if limit != Unlimited {
 		room = limit - used
 	}
@@ -300,18 +300,16 @@ func (c *storedCounter) giveBack(r Return, holder string, now int64) {
 	for i, w := range r.Terms.Windows {
 		state := c.window(r.Terms, i, now)
 		if r.N > 0 {
-			w.roller(r.Terms.Zone).refund(state.words, r.N, instant(r.At), now)
+			w.roller(r.Terms.Zone).refund(state.words, c.used, r.N, instant(r.At), now)
 		}
 	}
 	if r.N < 0 {
 		c.used -= r.N
 	}
-	if b := r.Terms.burst(); b != nil && b.limit > 0 {
-		if r.N > 0 {
-			c.arrival -= b.spread(r.N)
-		} else {
-			c.arrival = max(c.arrival, now) + b.spread(-r.N)
-		}
+	if b := r.Terms.burst(); b != nil && r.N > 0 {
+		c.arrival -= max(0, b.spread(r.N)-max(0, now-instant(r.At)))
+	} else if b != nil {
+		c.arrival = b.after(c.arrival, -r.N, now)
 	}
 }
 

@@ -35,4 +35,9 @@ const (
 	// Shadowed means that a decision would have refused, but that the limit is only
 	// there to look at.
 	Shadowed EventKind = "shadowed"
+	// StoreDown means that the store that replicas share does not answer: limits do what
+	// their Outage says. It is of no tenant.
+	StoreDown EventKind = "store down"
+	// StoreUp means that the store answers again.
+	StoreUp EventKind = "store up"
 )

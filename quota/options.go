@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path"
 	"time"
 
 	"github.com/tenancy-go/tenancy/tenant"
@@ -22,6 +23,10 @@ type config struct {
 	events       func(context.Context, Event)
 	zone         func(tenant.Tenant) (*time.Location, error)
 	levels       func(context.Context, tenant.ID, string) (int64, error)
+	store        Store
+	storeTimeout time.Duration
+	storeTTL     time.Duration
+	replicas     int64
 	err          error // of the options
 }
 
@@ -32,6 +37,9 @@ func defaults() config {
 		timeout:      timeout,
 		maxKeys:      10_000,
 		zone:         zoneSetting,
+		storeTimeout: 50 * time.Millisecond,
+		storeTTL:     30 * time.Second,
+		replicas:     1,
 		levels:       func(context.Context, tenant.ID, string) (int64, error) { return 0, nil },
 	}
 }
@@ -121,12 +129,45 @@ func WithTimeZone(zone func(tenant.Tenant) (*time.Location, error)) Option {
 }
 
 // WithLevels says what a tenant keeps of a limit of kind Stock when a process begins
-// to count: the bytes it has stored, its seats. Without it, counting begins at zero.
+// to count: the bytes it has stored, its seats. Its context has the tenant. Without it,
+// counting begins at zero.
 // See [Account.Reconcile] for later corrections.
 func WithLevels(level func(ctx context.Context, id tenant.ID, limit string) (int64, error)) Option {
 	return func(c *config) {
 		c.need(level != nil, "WithLevels", "a function")
 		c.levels = level
+	}
+}
+
+// WithStore counts in store, which all replicas share: all of them together let in
+// what the limits say. Each decision is one call.
+//
+// While the store does not answer, each limit does what its Outage says; with [Share]
+// a replica lets in its part of the limit, for which it has to know how many replicas
+// there are. What was let in then is told to the store once it is back.
+func WithStore(store Store, replicas int) Option {
+	return func(c *config) {
+		c.need(store != nil && replicas > 0, "WithStore", "a Store, and the number of replicas")
+		c.store, c.replicas = store, int64(max(1, replicas))
+	}
+}
+
+// WithStoreTimeout bounds how long a decision waits for the store: 50 milliseconds by
+// default. After three failures in a row nobody waits at all, and the store is tried
+// about once a second.
+func WithStoreTimeout(limit time.Duration) Option {
+	return func(c *config) {
+		c.need(limit > 0, "WithStoreTimeout", "a duration above zero")
+		c.storeTimeout = limit
+	}
+}
+
+// WithStoreTTL says after which time the store takes a process for dead that does not
+// say otherwise, and frees what it held: 30 seconds by default.
+func WithStoreTTL(ttl time.Duration) Option {
+	return func(c *config) {
+		c.need(ttl >= 100*time.Millisecond, "WithStoreTTL", "100ms or more")
+		c.storeTTL = ttl
 	}
 }
 
@@ -136,7 +177,7 @@ func zoneSetting(t tenant.Tenant) (*time.Location, error) {
 		return time.UTC, nil
 	}
 	zone, err := time.LoadLocation(name)
-	if err != nil || name == "Local" {
+	if err != nil || name == "Local" || name != path.Clean(name) {
 		return nil, invalid("settings.timezone", "%q: want a name of the IANA database, such as Europe/Berlin", clip(name))
 	}
 	return zone, nil

@@ -129,6 +129,9 @@ func (p Plan) validate(at string) error {
 		}
 	}
 	for _, name := range sortedKeys(p.Resources) {
+		if _, taken := p.Limits[name]; taken {
+			return invalid(join(at, "resources", name), "a limit has this name; want another, since claims name both")
+		}
 		if err := p.Resources[name].validate(join(at, "resources", name), name); err != nil {
 			return err
 		}

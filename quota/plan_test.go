@@ -267,7 +267,7 @@ func FuzzParseCatalog(f *testing.F) {
 			for limit := range account.Plan().Limits {
 				account.Claim(t.Context(), quota.Claim{Limit: e.Ref(limit), N: 1, Key: "k"})
 			}
-			account.Usage()
+			usageOf(t, account)
 		}
 	})
 }

@@ -30,6 +30,15 @@ func WriteError(w http.ResponseWriter, r *http.Request, err error) {
 	problem.Write(w, r, problemOf(err))
 }
 
+// StatusOf returns the status that WriteError answers err with, for hosts with pages of
+// their own.
+func StatusOf(err error) int {
+	if status := problemOf(err).Status; status >= http.StatusBadRequest {
+		return status
+	}
+	return http.StatusInternalServerError
+}
+
 func problemOf(err error) problem.Problem {
 	var refused *Error
 	switch {

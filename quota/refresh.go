@@ -18,10 +18,10 @@ type flight struct {
 // serves reports whether s is the account's state for the tenant as its record t
 // says. A record older than the one that s was made for does not count.
 func (s *accountState) serves(t *tenant.Tenant) bool {
-	if t.Version < s.tenant.version {
+	if t.Version < s.record.Version {
 		return true
 	}
-	return t.Plan == s.tenant.plan && t.Parent == s.tenant.parent && t.Version == s.tenant.version
+	return t.Version == s.record.Version && t.Plan == s.record.Plan && t.Parent == s.record.Parent
 }
 
 // refresh asks for the plan of t, the account's tenant, with all others who do. It
@@ -40,14 +40,27 @@ func (a *Account) refresh(ctx context.Context, t tenant.Tenant) error {
 		if old != nil && now < old.fresh+int64(a.e.refreshEvery) && !old.ends(now) {
 			return nil
 		}
-		select {
-		case <-f.done:
-		case <-ctx.Done():
-			return fmt.Errorf("%w: plan of tenant %s: %w", ErrUnavailable, a.id, ctx.Err())
+		if err := a.wait(ctx, f); err != nil {
+			return a.makeDo(old, err)
 		}
-		if f.err != nil {
-			return a.makeDo(old, f.err)
+		if s := a.state.Load(); s.serves(&t) && !s.ends(a.e.clk.exact()) {
+			return nil // fresh when it was asked for, however long that took
 		}
+	}
+}
+
+// wait waits for f, and not much longer than a question may take, should the source
+// not heed that.
+func (a *Account) wait(ctx context.Context, f *flight) error {
+	timer := time.NewTimer(a.e.timeout + a.e.timeout/10)
+	defer timer.Stop()
+	select {
+	case <-f.done:
+		return f.err
+	case <-timer.C:
+		return fmt.Errorf("%w: plan of tenant %s: the source does not answer", ErrUnavailable, a.id)
+	case <-ctx.Done():
+		return fmt.Errorf("%w: plan of tenant %s: %w", ErrUnavailable, a.id, ctx.Err())
 	}
 }
 
@@ -67,6 +80,9 @@ func (a *Account) makeDo(old *accountState, err error) error {
 	if a.state.Load() == old {
 		retry := *old
 		retry.fresh = now + int64(a.e.refreshEvery)/10
+		if !old.plan.Until.IsZero() {
+			retry.fresh = min(retry.fresh, instant(old.plan.Until))
+		}
 		a.state.Store(&retry)
 	}
 	return nil
@@ -79,18 +95,32 @@ func (a *Account) ask(ctx context.Context, t tenant.Tenant) *flight {
 	if a.asking != nil {
 		return a.asking
 	}
+	if s := a.state.Load(); s != nil && t.Version < s.record.Version {
+		t = s.record // whoever comes with an older one does not bring the old plan back
+	}
 	f := &flight{done: make(chan struct{})}
 	a.asking = f
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.e.timeout)
 	go func() {
 		defer cancel()
-		f.err = a.learn(ctx, t)
+		f.err = a.learnSafely(ctx, t)
 		a.mu.Lock()
 		a.asking = nil
 		a.mu.Unlock()
 		close(f.done)
 	}()
 	return f
+}
+
+// learnSafely is learn, and turns a panic of the source into an error: no server's
+// handler is there to catch it.
+func (a *Account) learnSafely(ctx context.Context, t tenant.Tenant) (err error) {
+	defer func() {
+		if fault := recover(); fault != nil {
+			err = fmt.Errorf("%w: plan of tenant %s: panic: %v", ErrUnavailable, a.id, fault)
+		}
+	}()
+	return a.learn(ctx, t)
 }
 
 // learn asks for the plan of t, and puts the account under it.
@@ -102,7 +132,7 @@ func (a *Account) learn(ctx context.Context, t tenant.Tenant) error {
 	}
 	s := &accountState{
 		plan:   plan,
-		tenant: tenantState{version: t.Version, plan: t.Plan, parent: t.Parent},
+		record: t,
 		fresh:  now + int64(a.e.refreshEvery),
 		stale:  now + int64(max(a.e.staleAfter, a.e.refreshEvery)),
 	}
@@ -171,6 +201,9 @@ func (a *Account) ledger(plan *compiled, levels map[int]int64) []*entry {
 			*e = *was
 		}
 		e.rule, e.limit = nil, l
+		if a.e.shared != nil && e.soft == nil {
+			e.soft = new(softState)
+		}
 		if l != nil {
 			e.enter(a.e, levels[i])
 		}
@@ -205,30 +238,44 @@ func orNew[T any](p *T) *T {
 }
 
 func (e *entry) enterRate(of *Enforcer) {
+	if e.limit.Per == PerKey {
+		e.enterKeys(of)
+		return
+	}
 	l, was := e.limit, *e
-	goesOn := was.under != nil && was.under.Per == l.Per
-	if !goesOn || !was.under.same(l) {
-		if goesOn {
-			longer := *l
-			longer.rule = l.rule.with(was.under.rule)
-			l = &longer
+	if was.under == nil || !was.under.same(l) || was.cell.load(wordUsed) > worn {
+		if was.under != nil {
+			l = l.with(was.under)
 		}
-		e.under, e.cell, e.keys = l, nil, nil
-		if l.Per == PerKey {
-			e.keys = newTable(l.rule, of.clk, of.maxKeys, 1)
-			if goesOn {
-				e.keys.takeOver(was.keys)
-			}
-		} else {
-			e.cell = l.rule.newCell(of.clk.exact())
-			if goesOn {
-				l.rule.adopt(e.cell, was.under.rule, was.cell, of.clk)
-			}
+		e.under, e.cell = l, l.rule.newCell(of.clk.exact())
+		if was.under != nil {
+			l.rule.adopt(e.cell, was.under.rule, was.cell, of.clk)
 		}
 	}
-	if l.Per == PerTenant && !l.Shadow {
+	if !l.Shadow && of.shared == nil {
 		e.rule = e.under.rule
 	}
+}
+
+func (e *entry) enterKeys(of *Enforcer) {
+	l, was := e.limit, *e
+	if was.underKeys != nil && was.underKeys.same(l) && !was.keys.worn.Load() {
+		return
+	}
+	if was.underKeys != nil {
+		l = l.with(was.underKeys)
+	}
+	e.underKeys, e.keys = l, newTable(l.rule, of.clk, of.maxKeys, 1)
+	if was.underKeys != nil {
+		e.keys.takeOver(was.keys)
+	}
+}
+
+// with returns l with the windows of before that it does not have.
+func (l *limit) with(before *limit) *limit {
+	longer := *l
+	longer.rule = l.rule.with(before.rule)
+	return &longer
 }
 
 // timeout is how long a question to the source may take, unless it is said.

@@ -28,10 +28,12 @@ type roller interface {
 	// retry returns when n more units have room under limit, if no others are
 	// used until then: now, a later time, or never.
 	retry(w []int64, used, limit, n, now int64) int64
-	// refund takes n units back that were used at the time at.
-	refund(w []int64, n, at, now int64)
+	// refund takes n units back that were used at the time at, where they were counted.
+	refund(w []int64, used, n, at, now int64)
 	// shift moves w to a counter that is ahead by n.
 	shift(w []int64, n int64)
+	// bound forgets what was used beyond most, so that numbers do not end.
+	bound(w []int64, used, most int64)
 	// reset returns when what is used at now will be forgotten.
 	reset(w []int64, now int64) int64
 }
@@ -85,16 +87,20 @@ func (r rolling) shrunk(before, room, end int64) int64 {
 	return end - mulDiv(room, r.length, before)
 }
 
-func (r rolling) refund(w []int64, n, at, now int64) {
+func (r rolling) refund(w []int64, used, n, at, now int64) {
 	switch now/r.length - at/r.length {
 	case 0:
-		w[0] += n
+		w[0] = min(used, w[0]+n)
 	case 1:
 		w[1] = max(0, w[1]-n)
 	}
 }
 
 func (r rolling) shift(w []int64, n int64) { w[0] += n }
+
+func (r rolling) bound(w []int64, used, most int64) {
+	w[0], w[1] = max(w[0], used-most), min(w[1], most)
+}
 
 func (r rolling) reset(w []int64, now int64) int64 { return r.end(now) }
 
@@ -145,11 +151,11 @@ func (s strict) retry(w []int64, used, limit, n, now int64) int64 {
 	return (part + parts + 1) * s.part
 }
 
-func (s strict) refund(w []int64, n, at, now int64) {
+func (s strict) refund(w []int64, used, n, at, now int64) {
 	part := now / s.part
 	for earlier := range int64(parts + 1) {
 		if (part-earlier)*s.part <= at {
-			*s.at(w, part-earlier) += n
+			*s.at(w, part-earlier) = min(used, *s.at(w, part-earlier)+n)
 		}
 	}
 }
@@ -160,21 +166,36 @@ func (s strict) shift(w []int64, n int64) {
 	}
 }
 
+func (s strict) bound(w []int64, used, most int64) {
+	for i := range w {
+		w[i] = max(w[i], used-most)
+	}
+}
+
 func (s strict) reset(_ []int64, now int64) int64 { return (now/s.part + parts + 1) * s.part }
 
 // calendar is a day, week or month by a calendar: all its units come back at once
-// when it ends. Its words are the counter at its begin, and its end.
+// when it ends. Its words are the counter at its begin, its end, and since when it
+// counts, which is when it was first looked at.
 type calendar struct{ period period }
 
-func (c calendar) words() int { return 2 }
+func (c calendar) words() int { return 3 }
 
-func (c calendar) start(w []int64, used, now int64) { w[0], w[1] = used, c.period.end(now) }
+func (c calendar) start(w []int64, used, now int64) { w[0], w[1], w[2] = used, c.period.end(now), now }
 
 func (c calendar) roll(w []int64, used, _, now int64) {
-	if now >= w[1] {
-		c.start(w, used, now)
+	if now < w[1] {
+		return
 	}
+	end := c.period.end(now)
+	if c.period.begin(now) < w[1] { // of another zone: part of it was in the period before
+		end = c.period.end(end)
+	}
+	w[0], w[1], w[2] = used, end, now
 }
+
+// move lets the period end when that of c does, if that is later.
+func (c calendar) move(w []int64, now int64) { w[1] = max(w[1], c.period.end(now)) }
 
 func (c calendar) ceiling(w []int64, limit, _ int64) (ceiling, edge int64) { return w[0] + limit, w[1] }
 
@@ -189,13 +210,15 @@ func (c calendar) retry(w []int64, used, limit, n, now int64) int64 {
 	}
 }
 
-func (c calendar) refund(w []int64, n, at, now int64) {
-	if at >= c.period.begin(min(now, w[1]-1)) {
-		w[0] += n
+func (c calendar) refund(w []int64, used, n, at, _ int64) {
+	if at >= w[2] {
+		w[0] = min(used, w[0]+n)
 	}
 }
 
 func (c calendar) shift(w []int64, n int64) { w[0] += n }
+
+func (c calendar) bound(w []int64, used, most int64) { w[0] = max(w[0], used-most) }
 
 func (c calendar) reset(w []int64, _ int64) int64 { return w[1] }
 
@@ -215,5 +238,17 @@ func mulDivUp(a, b, c int64) int64 {
 	return int64(quotient)
 }
 
-// instant returns the time as rollers count it.
-func instant(t time.Time) int64 { return t.UnixNano() }
+// instant returns the time as rollers count it. Times that int64 does not hold are the
+// first or the last.
+func instant(t time.Time) int64 {
+	switch {
+	case t.After(lastInstant):
+		return never
+	case t.Before(firstInstant):
+		return math.MinInt64
+	default:
+		return t.UnixNano()
+	}
+}
+
+var firstInstant, lastInstant = time.Unix(0, math.MinInt64), time.Unix(0, math.MaxInt64)

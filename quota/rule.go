@@ -84,6 +84,19 @@ func (r *rule) with(before *rule) *rule {
 	return &both
 }
 
+// share returns r as one of so many replicas holds it when it is alone.
+func (r *rule) share(replicas int64) *rule {
+	alone := *r
+	alone.windows = slices.Clone(r.windows)
+	for i := range alone.windows {
+		w := &alone.windows[i]
+		w.limit = shareOf(w.limit, replicas)
+		w.warn = w.limit // warning is the store's
+	}
+	alone.soft = 0
+	return &alone
+}
+
 // same reports whether r and other decide alike.
 func (r *rule) same(other *rule) bool {
 	return slices.EqualFunc(r.windows[:r.active], other.windows[:other.active], func(a, b window) bool {
@@ -141,7 +154,7 @@ func (r *rule) take(c cell, key, n int64, clk *clock) Decision {
 	}
 	d := r.count(c, key, n, now, clk)
 	if r.burst != nil && !d.OK {
-		r.burst.refund(c, n)
+		r.burst.refund(c, n, now, now)
 	}
 	return d
 }
@@ -160,7 +173,7 @@ func (r *rule) count(c cell, key, n, now int64, clk *clock) Decision {
 		}
 		if left < 0 {
 			// A flood of single units ends here, without a lock.
-			if retry := atomic.LoadInt64(&head[wordRetry]); n == 1 && now < retry {
+			if retry := atomic.LoadInt64(&head[wordRetry]); n == 1 && now < retry && retry != never {
 				return r.refused(CauseLimit, c.closest(), retry, now)
 			}
 			d, room := r.reconsider(c, key, n, clk)
@@ -287,7 +300,7 @@ func (r *rule) force(c cell, key, n int64, clk *clock) bool {
 		return false
 	}
 	now := r.rollLocked(c, clk.exact())
-	atomic.AddInt64(&c[wordUsed], n)
+	atomic.AddInt64(&c[wordUsed], max(0, min(n, lasting-c.load(wordUsed))))
 	if r.burst != nil {
 		r.burst.force(c, n, now)
 	}
@@ -326,12 +339,16 @@ func (r *rule) giveBack(c cell, key, n, at int64, clk *clock) bool {
 		return false
 	}
 	now := r.rollLocked(c, clk.exact())
+	used, state, since := c.load(wordUsed), c.load(wordState), c[wordSince]
 	for i := range r.windows {
+		if isNew := state>>(newShift+i)&1 != 0; isNew && at < since {
+			continue // it did not count then
+		}
 		w := &r.windows[i]
-		w.refund(w.of(c), n, at, now)
+		w.refund(w.of(c), used, n, at, now)
 	}
 	if r.burst != nil {
-		r.burst.refund(c, n)
+		r.burst.refund(c, n, at, now)
 	}
 	r.refresh(c, now)
 	return true
@@ -349,28 +366,36 @@ func (r *rule) adopt(c cell, from *rule, old cell, clk *clock) {
 
 	shift := c[wordUsed] - used
 	r.start(c, now)
+	fresh := int64(0)
 	for i := range r.windows {
 		w := &r.windows[i]
-		from.inherit(w, w.of(c), old, used, now)
+		if from.inherit(w, w.of(c), old, used, now) {
+			fresh |= 1 << (newShift + i)
+		}
 		w.shift(w.of(c), shift)
+		w.bound(w.of(c), used+shift, worn)
 	}
+	c[wordSince] = now
+	c.store(wordState, c.load(wordState)&^newMask|fresh)
 	if r.burst != nil && from.burst != nil {
-		c.store(r.burst.word, old.load(from.burst.word))
+		r.burst.inherit(c, from.burst, old, now)
 	}
 	r.refresh(c, now)
 }
 
 // inherit tells words, of the window w of another rule, what old, a cell of r,
 // knows. A window that r has too goes on. One that is new counts what is known to
-// have been used within its length, as if it had been just before now.
-func (r *rule) inherit(w *window, words []int64, old cell, used, now int64) {
+// have been used within its length, as if it had been just before now; inherit reports
+// whether w is one, or became one not so long ago.
+func (r *rule) inherit(w *window, words []int64, old cell, used, now int64) (isNew bool) {
 	known := int64(0)
 	for i := range r.windows {
 		was := &r.windows[i]
 		theirs := was.of(old)
 		if sameRoller(was.roller, w.roller) {
 			copy(words, theirs)
-			return
+			wasNew := old.load(wordState)>>(newShift+i)&1 != 0
+			return wasNew && now-old[wordSince] < 2*int64(w.public.Per.nominal())
 		}
 		if was.public.Per.nominal() <= w.public.Per.nominal() {
 			top, _ := was.ceiling(theirs, was.limit, now)
@@ -379,11 +404,13 @@ func (r *rule) inherit(w *window, words []int64, old cell, used, now int64) {
 		// A period in another time zone ends when it would have, or later: moving
 		// from zone to zone brings no units back.
 		if was.public.Per == w.public.Per && was.public.Roll == Calendar && w.public.Roll == Calendar {
-			words[0], words[1] = theirs[0], max(theirs[1], words[1])
-			return
+			copy(words, theirs)
+			w.roller.(calendar).move(words, now)
+			return false
 		}
 	}
 	w.start(words, used-known, now)
+	return true
 }
 
 // isOf reports whether c is the cell of key, or one that keys share.
@@ -405,6 +432,16 @@ func (r *rule) imitate(c, from cell, now int64) {
 	}
 	c[wordRolled] = now
 	r.refresh(c, now)
+}
+
+// step moves the counter of c, and all that goes by it, one further.
+func (r *rule) step(c cell) {
+	atomic.AddInt64(&c[wordUsed], 1)
+	for i := range r.windows {
+		w := &r.windows[i]
+		w.shift(w.of(c), 1)
+	}
+	r.refresh(c, c[wordRolled])
 }
 
 // isFresh reports whether c decides at now as a new cell would.

@@ -90,11 +90,12 @@ func (s *Shedder) Middleware(next http.Handler) http.Handler {
 			return
 		}
 		serving := s.serving.Add(1)
-		defer s.serving.Add(-1)
 		if !s.admits(serving, account.state.Load().plan.standing) {
+			s.serving.Add(-1) // whoever is refused may take time to hear it
 			s.config.onError(w, r, ErrOverloaded)
 			return
 		}
+		defer s.serving.Add(-1)
 		next.ServeHTTP(w, r)
 	})
 }

@@ -63,7 +63,9 @@ func (s *MemorySource) Overrides(_ context.Context, id tenant.ID) ([]Override, e
 	return slices.Clone(s.overrides[id]), nil
 }
 
-// SetOverride adds o, or puts it in the place of the one with its tenant and ID.
+// SetOverride adds o, or puts it in the place of the one with its tenant and ID. It has
+// effect like a new catalog does (see [WithRefresh]), or with the next request that
+// carries a newer record of the tenant.
 func (s *MemorySource) SetOverride(o Override) error {
 	if err := o.Validate(); err != nil {
 		return err

@@ -31,6 +31,7 @@ type table struct {
 	max    int64                     // cells
 	chunks atomic.Pointer[[][]int64] // only ever grows
 	closed atomic.Bool               // another table has its keys
+	worn   atomic.Bool               // a counter has gone so far that the table should be given up
 
 	mu       sync.Mutex // guards what follows, and is taken inside a shard's
 	made     uint32     // cells so far; the first is number 1
@@ -47,19 +48,21 @@ type shard struct {
 	live  int        // slots with a cell
 	hand  int        // where the next look for fresh cells begins
 	found int        // fresh cells, since hand was at the begin
+	soon  int64      // when the first of the others may be fresh
 	rest  int64      // no look before this time: the last time round there were none
 }
 
 const (
-	firstSlots = 8
-	gone       = uint64(1) << 32 // a tag without a cell
-	overflows  = 64
-	ofMany     = -1   // in place of the hash in cells of the overflow
-	sweepFew   = 2    // how many slots a new key looks at for fresh cells …
-	sweepMany  = 16   // … and when there is no other room
-	firstChunk = 64   // cells; each chunk has twice as many as the one before …
-	lastChunk  = 4096 // … up to these
-	maxCells   = 1 << 31
+	firstSlots  = 8
+	gone        = uint64(1) << 32 // a tag without a cell
+	overflows   = 64
+	ofMany      = -1   // in place of the hash in cells of the overflow
+	sweepFew    = 2    // how many slots a new key looks at for fresh cells …
+	sweepMany   = 16   // … and when there is no other room
+	sweepShards = 8    // in its own shard and in so many others
+	firstChunk  = 64   // cells; each chunk has twice as many as the one before …
+	lastChunk   = 4096 // … up to these
+	maxCells    = 1 << 31
 )
 
 // newTable returns a table for max keys, and more that share. The number of shards is
@@ -88,6 +91,10 @@ func (t *table) take(key string, n int64) Decision {
 		if d := t.rule.take(c, int64(hash), n, t.clk); !d.isMoved() {
 			return d
 		}
+		if c.isClosed() {
+			t.worn.Store(true)
+			return moved
+		}
 		if t.closed.Load() {
 			return moved
 		}
@@ -104,6 +111,7 @@ func (t *table) giveBack(key string, n, at int64) bool {
 			c = t.overflowOf(hash)
 		}
 		if c == nil || t.rule.giveBack(c, int64(hash), n, at, t.clk) {
+			t.wear(c)
 			return true // a key that has no cell has nothing that counts
 		}
 	}
@@ -133,10 +141,18 @@ func (t *table) force(key string, n int64) bool {
 			c = t.insert(hash)
 		}
 		if c != nil && t.rule.force(c, int64(hash), n, t.clk) {
+			t.wear(c)
 			return true
 		}
 	}
 	return false
+}
+
+// wear takes down whether c has gone far.
+func (t *table) wear(c cell) {
+	if c != nil && c.load(wordUsed) > worn {
+		t.worn.Store(true)
+	}
 }
 
 func (t *table) shard(hash uint64) *shard { return &t.shards[hash>>8&uint64(len(t.shards)-1)] }
@@ -198,6 +214,7 @@ func (t *table) insert(hash uint64) cell {
 	number, ok := t.allot()
 	if !ok {
 		t.sweep(s, now, sweepMany)
+		t.sweepOthers(hash, now)
 		if number, ok = t.allot(); !ok {
 			return t.needOverflow(hash, now)
 		}
@@ -206,6 +223,7 @@ func (t *table) insert(hash uint64) cell {
 	c.lock() // someone may still be on its way out of it
 	t.rule.start(c, now)
 	t.inheritOverflow(c, hash)
+	t.rule.step(c) // whoever read the ceiling of before does not count by it
 	c.store(wordKey, int64(hash))
 	c.unlock()
 	t.publish(s, hash, number)
@@ -272,16 +290,17 @@ func (t *table) sweep(s *shard, now int64, n int) {
 	for range min(n, len(*slots)) {
 		if s.hand++; s.hand >= len(*slots) {
 			if s.hand = 0; s.found == 0 {
-				s.rest = now + int64(t.rule.windows[0].public.Per.nominal())/8
+				s.rest = min(s.soon, now+int64(t.rule.windows[0].public.Per.nominal())/8)
 			}
-			s.found = 0
+			s.found, s.soon = 0, never
 		}
 		slot := (*slots)[s.hand].Load()
 		if slot == 0 || slot == gone {
 			continue
 		}
 		number := uint32(slot)
-		if !t.retire(t.cell(number), now) {
+		if c := t.cell(number); !t.retire(c, now) {
+			s.soon = min(s.soon, c.load(wordEdge))
 			continue
 		}
 		(*slots)[s.hand].Store(gone)
@@ -290,6 +309,19 @@ func (t *table) sweep(s *shard, now int64, n int) {
 		t.mu.Lock()
 		t.free = append(t.free, number)
 		t.mu.Unlock()
+	}
+}
+
+// sweepOthers looks for fresh cells in a few other shards than that of hash, which may
+// have more of them. It waits for none.
+func (t *table) sweepOthers(hash uint64, now int64) {
+	for i := range min(uint64(len(t.shards)-1), sweepShards) {
+		other := &t.shards[(hash>>8+1+i*(1|hash>>40))&uint64(len(t.shards)-1)]
+		if other == t.shard(hash) || !other.mu.TryLock() {
+			continue
+		}
+		t.sweep(other, now, sweepMany)
+		other.mu.Unlock()
 	}
 }
 

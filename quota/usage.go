@@ -2,6 +2,7 @@ package quota
 
 import (
 	"context"
+	"fmt"
 	"time"
 )
 
@@ -26,8 +27,8 @@ type WindowUsage struct {
 }
 
 // Usage returns what the tenant has used of all limits of its plan, by name.
-// Limits per key, and of bandwidth, are left out.
-func (a *Account) Usage() []Usage {
+// Limits per key, and of bandwidth, are left out. It fails only where a [Store] does.
+func (a *Account) Usage(ctx context.Context) ([]Usage, error) {
 	s := a.state.Load()
 	var all []Usage
 	for _, name := range sortedKeys(s.plan.Limits) {
@@ -39,7 +40,39 @@ func (a *Account) Usage() []Usage {
 			all = a.appendUsage(all, s, Ref{index: l.index})
 		}
 	}
-	return all
+	if a.e.shared != nil {
+		return a.readUsage(ctx, s, all)
+	}
+	return all, nil
+}
+
+// readUsage puts what the store says into all.
+func (a *Account) readUsage(ctx context.Context, s *accountState, all []Usage) ([]Usage, error) {
+	counters := make([]Counter, len(all))
+	for i, u := range all {
+		counters[i] = Counter{Limit: u.Limit, Terms: s.entry(a.e.Ref(u.Limit)).limit.terms}
+	}
+	ctx, cancel := context.WithTimeout(ctx, a.e.shared.timeout)
+	defer cancel()
+	levels, err := a.e.shared.store.Read(ctx, a.id, counters)
+	if err != nil {
+		return nil, fmt.Errorf("%w: usage of tenant %s: %w", ErrUnavailable, a.id, err)
+	}
+	for i := range all {
+		all[i].read(s.entry(a.e.Ref(all[i].Limit)).limit, levels[i])
+	}
+	return all, nil
+}
+
+// read puts what the store says of l into u.
+func (u *Usage) read(l *limit, level Level) {
+	u.Used, u.Warned = level.Used, l.Kind != Rate && l.Max != Unlimited && level.Used > l.warn
+	for i := range u.Windows {
+		w, read := &u.Windows[i], level.Windows[i]
+		w.Used, w.Resets, w.Remaining = read.Used, read.Resets, max(0, w.Limit-read.Used)
+		w.Warned = l.warns() && read.Used > l.Limit.warn(w.Limit)
+		u.Warned = u.Warned || w.Warned
+	}
 }
 
 func (a *Account) appendUsage(all []Usage, s *accountState, limit Ref) []Usage {
@@ -53,7 +86,10 @@ func (a *Account) appendUsage(all []Usage, s *accountState, limit Ref) []Usage {
 		u.Used, u.Max = e.gauge().used.Load(), e.limit.Max
 		u.Warned = u.Max != Unlimited && u.Used > e.limit.warn
 	case e.counts():
-		u.Windows = e.under.rule.usage(e.cell, a.e.clk)
+		if u.Windows = e.under.rule.usage(e.cell, a.e.clk); u.Windows == nil { // another plan is on its way
+			a.renew(s)
+			return a.appendUsage(all, a.state.Load(), limit)
+		}
 		for _, w := range u.Windows {
 			u.Warned = u.Warned || w.Warned
 		}
@@ -61,10 +97,13 @@ func (a *Account) appendUsage(all []Usage, s *accountState, limit Ref) []Usage {
 	return append(all, u)
 }
 
-// usage returns what was used of the windows of c.
+// usage returns what was used of the windows of c, or nil if c is closed.
 func (r *rule) usage(c cell, clk *clock) []WindowUsage {
 	c.lock()
 	defer c.unlock()
+	if c.isClosed() {
+		return nil
+	}
 	now := r.rollLocked(c, clk.exact())
 	windows := make([]WindowUsage, r.active)
 	for i := range windows {
@@ -93,10 +132,14 @@ type left struct {
 }
 
 // closest returns what is left of the window of c with the least share left at now,
-// and whether the soft limit of any is passed.
+// and whether the soft limit of any is passed. Of a cell that is closed it knows
+// nothing.
 func (r *rule) closest(c cell, now int64) (closest left, warned bool) {
 	c.lock()
 	defer c.unlock()
+	if c.isClosed() {
+		return left{rule: r, window: &r.windows[0], share: 2}, false
+	}
 	if now = max(now, c[wordRolled]); now >= c.load(wordEdge) {
 		r.rollLocked(c, now)
 	}
@@ -127,8 +170,11 @@ func (a *Account) Count(ctx context.Context, c Claim) {
 	}
 	for i := range parts {
 		p := &parts[i]
-		if p.limit.Kind == Rate {
+		if p.limit.Kind == Rate && !p.unlimited() {
+			p.remote = a.e.shared != nil
 			p.force(a, c.N)
+		}
+		if p.limit.Kind == Rate {
 			a.used(ctx, p.claim, c.N)
 		}
 	}
@@ -137,25 +183,63 @@ func (a *Account) Count(ctx context.Context, c Claim) {
 // Release gives back n units of a limit of kind Stock, such as the bytes of a file
 // that was deleted. More than are kept leave none.
 func (a *Account) Release(ctx context.Context, limit Ref, n int64) {
-	g := a.state.Load().entry(limit).stock
-	if g == nil || n <= 0 || n > maxUnits {
+	e := a.state.Load().entry(limit)
+	if e.stock == nil || n <= 0 || n > maxUnits {
 		return
 	}
-	g.release(n)
+	e.stock.free(n)
+	if a.e.shared != nil {
+		a.e.shared.settler.add(a.id, Return{Counter: e.counter(limit), Kept: -n}, nil)
+	}
 	a.used(ctx, Claim{Limit: limit}, -n)
 }
 
 // Reconcile sets what is kept of a limit of kind Stock to the truth, as it was
 // measured, and returns by how much the count was off. Grants that have not ended
-// are not part of it, and still count beside.
-func (a *Account) Reconcile(ctx context.Context, limit Ref, truth int64) (drift int64) {
-	g := a.state.Load().entry(limit).stock
-	if g == nil || truth < 0 || truth > maxUnits {
-		return 0
+// are not part of it, and still count beside. It fails for a limit that is not of kind
+// Stock, and where a [Store] does.
+func (a *Account) Reconcile(ctx context.Context, limit Ref, truth int64) (drift int64, err error) {
+	e := a.state.Load().entry(limit)
+	switch {
+	case e.stock == nil:
+		return 0, fmt.Errorf("%w: %s is no limit of kind stock of tenant %s", ErrInvalid, limit.name, a.id)
+	case truth < 0 || truth > maxUnits:
+		return 0, fmt.Errorf("%w: reconcile %s: want 0 to 2^53 units, got %d", ErrInvalid, limit.name, truth)
 	}
-	drift = g.reconcile(truth) - truth
+	drift = e.stock.reconcile(truth) - truth
+	if a.e.shared != nil {
+		if drift, err = a.reconcileShared(ctx, e.counter(limit), truth); err != nil {
+			return 0, err
+		}
+	}
 	a.used(ctx, Claim{Limit: limit}, -drift)
-	return drift
+	return drift, nil
+}
+
+// reconcileShared is Reconcile in the store.
+func (a *Account) reconcileShared(ctx context.Context, c Counter, truth int64) (drift int64, err error) {
+	var levels [2][]Level
+	for i := range levels {
+		if levels[i], err = a.e.shared.store.Read(ctx, a.id, []Counter{c}); err != nil {
+			return 0, fmt.Errorf("%w: reconcile %s of tenant %s: %w", ErrUnavailable, c.Limit, a.id, err)
+		}
+		if i == 0 {
+			t := a.e.shared.taking(a.id)
+			t.Returns = []Return{{Counter: c, Kept: truth, Exact: true}}
+			if _, err = a.e.shared.store.Take(ctx, t); err != nil {
+				return 0, fmt.Errorf("%w: reconcile %s of tenant %s: %w", ErrUnavailable, c.Limit, a.id, err)
+			}
+		}
+	}
+	return levels[0][0].Used - levels[1][0].Used, nil
+}
+
+// counter returns what a store counts e in, which is of kind Stock once if not now.
+func (e *entry) counter(limit Ref) Counter {
+	if e.limit != nil && e.limit.Kind == Stock {
+		return Counter{Limit: e.limit.name, Terms: e.limit.terms}
+	}
+	return Counter{Limit: limit.name, Terms: &Terms{Kind: Stock, Max: Unlimited, Zone: time.UTC}}
 }
 
 // Enabled reports whether the tenant has the feature: whether its value is true, or

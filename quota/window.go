@@ -3,6 +3,7 @@ package quota
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -39,6 +40,9 @@ var namedPeriods = map[Period]time.Duration{
 func (p Period) nominal() time.Duration {
 	if d, ok := namedPeriods[p]; ok {
 		return d
+	}
+	if strings.Trim(string(p), "0123456789.hms") != "" {
+		return 0
 	}
 	d, err := time.ParseDuration(string(p))
 	if err != nil || d < minPeriod || d > maxPeriod || d%time.Millisecond != 0 {

@@ -63,14 +63,10 @@ func (v *visit) serve(w http.ResponseWriter, r *http.Request, next http.Handler)
 		defer in.end()
 		limited.Body = &body{reader: reader{stream: in, inner: r.Body}, inner: r.Body}
 	}
-	if r.Method == http.MethodHead {
-		next.ServeHTTP(w, limited)
-		return
-	}
 	out := v.stream(Egress, io.ErrClosedPipe)
 	defer out.end()
 	out.deadline = newDeadline()
-	response := &response{ResponseWriter: w, visit: v, in: in, out: writer{stream: out, inner: w}}
+	response := &response{ResponseWriter: w, visit: v, in: in, out: writer{stream: out, inner: w}, head: r.Method == http.MethodHead}
 	next.ServeHTTP(response, limited)
 	response.finish(r)
 }

@@ -19,6 +19,7 @@ type response struct {
 	in       *stream // nil if the request has no body
 	out      writer
 	sent     bool // whether anything was
+	head     bool // what is written answers HEAD, and is not sent
 	hijacked bool
 }
 
@@ -35,6 +36,9 @@ func (w *response) WriteHeader(status int) {
 
 // Write implements http.ResponseWriter.
 func (w *response) Write(p []byte) (int, error) {
+	if w.head {
+		return w.ResponseWriter.Write(p)
+	}
 	n, err := w.out.Write(p)
 	if n > 0 || err == nil {
 		w.sent = true

@@ -165,7 +165,7 @@ func lookFirst(s quota.Store, ctx context.Context, t quota.Taking) (quota.Taken,
 			}
 		}
 	}
-	time.Sleep(time.Millisecond) //nolint:forbidigo // lets the others look, too
+	time.Sleep(time.Millisecond) // lets the others look, too
 	forced := t
 	forced.Charges = nil
 	granted := make([]quota.Granted, len(t.Charges))

@@ -1,0 +1,215 @@
+package quota
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/tenancy-go/tenancy/tenant"
+)
+
+// holdings are what this process holds in the store: concurrent units, and stock that
+// is reserved. A goroutine, which is there while anything is held, tells the store from
+// time to time, so that it is not taken for dead.
+//
+// Renew says the exact number, so none may be on its way that changes it: a counter is
+// renewed while nothing else about it is, and who wants units of it meanwhile waits.
+type holdings struct {
+	s *sharing
+
+	mu      sync.Mutex // guards what follows
+	m       map[counterKey]*holding
+	running bool
+	over    chan struct{} // closed when the goroutine that runs is over
+	wake    chan struct{}
+}
+
+// holding is one counter.
+type holding struct {
+	tenant   tenant.ID
+	counter  Counter
+	n        int64
+	busy     int           // requests about it that are on their way
+	dirty    bool          // the store may have another number
+	renewing chan struct{} // closed when the renewal is over; nil without one
+	due      int64
+}
+
+func (h *holdings) init(s *sharing) {
+	h.s, h.m, h.wake = s, make(map[counterKey]*holding), make(chan struct{}, 1)
+}
+
+func holdingKey(id tenant.ID, c Counter) counterKey {
+	return counterKey{id, c.Terms.Kind, c.Limit, c.Key}
+}
+
+// begin announces a request for units of c, after a renewal that runs. It reports false
+// if ctx ends first, or the store's time is over.
+func (h *holdings) begin(ctx context.Context, id tenant.ID, c Counter) bool {
+	timer := time.NewTimer(h.s.timeout)
+	defer timer.Stop()
+	for {
+		h.mu.Lock()
+		held := h.get(id, c)
+		renewing := held.renewing
+		if renewing == nil {
+			held.busy++
+			h.mu.Unlock()
+			return true
+		}
+		h.mu.Unlock()
+		select {
+		case <-renewing:
+		case <-ctx.Done():
+			return false
+		case <-timer.C:
+			return false
+		}
+	}
+}
+
+// end is told of the units that begin's request got, and whether that is known.
+func (h *holdings) end(id tenant.ID, c Counter, n int64, known bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	held := h.get(id, c)
+	held.busy--
+	held.n += n
+	held.dirty = held.dirty || !known
+	h.keepUp()
+}
+
+// assume holds units that the store does not know of.
+func (h *holdings) assume(id tenant.ID, c Counter, n int64) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	held := h.get(id, c)
+	held.n += n
+	held.dirty = true
+	h.keepUp()
+}
+
+// release lets go of units.
+func (h *holdings) release(id tenant.ID, c Counter, n int64) { h.assume(id, c, -n) }
+
+// get returns the holding of c, under mu.
+func (h *holdings) get(id tenant.ID, c Counter) *holding {
+	key := holdingKey(id, c)
+	held := h.m[key]
+	if held == nil {
+		held = &holding{tenant: id, due: h.s.clk.exact() + int64(h.s.ttl)/3}
+		h.m[key] = held
+	}
+	held.counter = c
+	return held
+}
+
+// keepUp sees to it that the goroutine runs, and looks soon. It is called under mu.
+func (h *holdings) keepUp() {
+	if !h.running {
+		h.running, h.over = true, make(chan struct{})
+		go h.run()
+	}
+	select {
+	case h.wake <- struct{}{}:
+	default:
+	}
+}
+
+// run renews what has to be, until nothing is held.
+func (h *holdings) run() {
+	failures := 0
+	for {
+		batch, held, more := h.collect()
+		if !more {
+			return
+		}
+		wait := h.s.ttl / 10
+		if len(batch) > 0 {
+			if h.renew(batch, held) {
+				failures = 0
+				continue
+			}
+			failures++
+			wait = backoff(failures)
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-h.wake:
+		case <-timer.C:
+		}
+		timer.Stop()
+		if failures > 0 {
+			<-time.After(backoff(failures)) // being woken must not make it hammer
+		}
+	}
+}
+
+// backoff is how long to wait after so many failures in a row: at most a second.
+func backoff(failures int) time.Duration {
+	return min(time.Second, 10*time.Millisecond<<min(failures, 7))
+}
+
+// collect returns what has to be renewed, marked, and what to say of it. It reports
+// false if nothing is held any more; then the goroutine is over.
+func (h *holdings) collect() (batch []*holding, held []Held, more bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	now := h.s.clk.exact()
+	for key, b := range h.m {
+		switch {
+		case b.busy > 0:
+		case b.dirty || b.n > 0 && now >= b.due:
+			b.renewing = make(chan struct{})
+			batch = append(batch, b)
+			held = append(held, Held{Tenant: b.tenant, Counter: b.counter, N: max(0, b.n)})
+		case b.n == 0:
+			delete(h.m, key)
+		}
+	}
+	if h.running = len(h.m) > 0; !h.running {
+		close(h.over)
+	}
+	return batch, held, h.running
+}
+
+// renew tells the store what is held of batch, and reports whether it heard.
+func (h *holdings) renew(batch []*holding, held []Held) bool {
+	ctx, cancel := context.WithTimeout(context.Background(), h.s.timeout)
+	defer cancel()
+	err := h.s.store.Renew(ctx, h.s.holder, h.s.ttl, held)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for i, b := range batch {
+		close(b.renewing)
+		b.renewing = nil
+		if err == nil {
+			b.dirty = max(0, b.n) != held[i].N
+			b.due = h.s.clk.exact() + int64(h.s.ttl)/3
+		}
+	}
+	return err == nil
+}
+
+// letGo lets go of all that is held, and waits until the store knows.
+func (h *holdings) letGo(ctx context.Context) error {
+	h.mu.Lock()
+	if !h.running {
+		h.mu.Unlock()
+		return nil
+	}
+	for _, b := range h.m {
+		b.dirty = b.dirty || b.n != 0
+		b.n = 0
+	}
+	h.keepUp()
+	over := h.over
+	h.mu.Unlock()
+	select {
+	case <-over:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("%w: what this process held runs out by itself: %w", ErrUnavailable, ctx.Err())
+	}
+}

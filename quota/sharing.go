@@ -1,0 +1,262 @@
+package quota
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/tenancy-go/tenancy/tenant"
+)
+
+// sharing is how an Enforcer counts in a Store that replicas share.
+type sharing struct {
+	store    Store
+	timeout  time.Duration // of one call
+	ttl      time.Duration // how long the store holds things for a process that is gone
+	replicas int64
+	holder   string
+	clk      *clock
+	events   func(context.Context, Event)
+
+	serial   atomic.Uint64
+	breaker  breaker
+	holdings holdings
+	settler  settler
+}
+
+// newSharing returns what c says, or nil without a store.
+func newSharing(c *config, clk *clock) *sharing {
+	if c.store == nil {
+		return nil
+	}
+	s := &sharing{
+		store: c.store, timeout: c.storeTimeout, ttl: c.storeTTL, replicas: c.replicas,
+		holder: rand.Text(), clk: clk, events: c.events,
+	}
+	s.holdings.init(s)
+	s.settler.init(s)
+	return s
+}
+
+// taking returns a Taking of the tenant id with an ID of its own.
+func (s *sharing) taking(id tenant.ID) Taking {
+	return Taking{ID: s.holder + "-" + strconv.FormatUint(s.serial.Add(1), 36), Tenant: id, Holder: s.holder, TTL: s.ttl}
+}
+
+// take carries out t, in bounded time. ok is false if the store cannot say.
+func (s *sharing) take(ctx context.Context, t Taking) (taken Taken, ok bool) {
+	if !s.breaker.allows(s.clk.exact()) {
+		return Taken{}, false
+	}
+	within, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	taken, err := s.store.Take(within, t)
+	if err != nil && ctx.Err() != nil { // the caller's own context ended: the store is not to blame
+		return Taken{}, false
+	}
+	s.heard(ctx, err == nil)
+	return taken, err == nil
+}
+
+// heard takes down whether the store answered.
+func (s *sharing) heard(ctx context.Context, ok bool) {
+	if !s.breaker.done(ok, s.clk.exact()) || s.events == nil {
+		return
+	}
+	event := Event{Kind: StoreDown}
+	if ok {
+		event.Kind = StoreUp
+	}
+	s.events(ctx, event)
+}
+
+// claimShared adds parts to g if the store grants all of them, and else none. While
+// the store cannot say, each limit does what its Outage says.
+func (a *Account) claimShared(ctx context.Context, s *accountState, g *Grant, parts []part) Decision {
+	shared := a.e.shared
+	t := shared.taking(a.id)
+	charged := make([]int, 0, len(parts)) // the part of each charge
+	for i := range parts {
+		if p := &parts[i]; p.claim.N == 0 {
+			p.remote = true // for Settle
+		} else if !p.unlimited() {
+			t.Charges = append(t.Charges, Charge{Counter: p.counter(), N: p.claim.N})
+			charged = append(charged, i)
+		}
+	}
+	if len(charged) == 0 {
+		return a.grantShared(ctx, s, g, parts, Taken{OK: true}, nil)
+	}
+	for _, i := range charged {
+		if p := &parts[i]; p.limit.Kind != Rate && !shared.holdings.begin(ctx, a.id, p.counter()) {
+			for _, j := range charged {
+				if j == i {
+					break
+				}
+				shared.abandon(a.id, &parts[j])
+			}
+			return a.claimAlone(ctx, s, g, parts)
+		}
+	}
+	taken, ok := shared.take(ctx, t)
+	for at, i := range charged {
+		if p := &parts[i]; p.limit.Kind != Rate {
+			held := int64(0)
+			if ok && taken.OK {
+				held = taken.Granted[at].N
+			}
+			shared.holdings.end(a.id, p.counter(), held, ok)
+		}
+	}
+	switch {
+	case !ok:
+		return a.claimAlone(ctx, s, g, parts)
+	case !taken.OK:
+		return a.refusedShared(ctx, s, g, parts, charged, taken)
+	default:
+		return a.grantShared(ctx, s, g, parts, taken, charged)
+	}
+}
+
+// abandon ends what holdings.begin began for p.
+func (s *sharing) abandon(id tenant.ID, p *part) {
+	if p.limit.Kind != Rate {
+		s.holdings.end(id, p.counter(), 0, true)
+	}
+}
+
+// grantShared puts parts into g as the store granted them.
+func (a *Account) grantShared(ctx context.Context, s *accountState, g *Grant, parts []part, taken Taken, charged []int) Decision {
+	least := Decision{OK: true, amount: maxUnits}
+	for at, i := range charged {
+		p := &parts[i]
+		p.remote, p.at = true, instant(taken.At)
+		p.reserved = p.claim.N
+		p.left, p.edge = taken.Granted[at].Left, int64(taken.Granted[at].For)
+		if p.left <= least.amount {
+			least = p.limit.rule.granted(p.left)
+		}
+		p.mirror(s, a.e.clk)
+		a.watchSoft(ctx, s, p)
+	}
+	g.parts = parts
+	a.tell(ctx, parts)
+	return least
+}
+
+// refusedShared is a refusal by the store. If the limit that refused is only there to
+// look at, the rest is claimed without it.
+func (a *Account) refusedShared(ctx context.Context, s *accountState, g *Grant, parts []part, charged []int, taken Taken) Decision {
+	p := &parts[charged[taken.Refused]]
+	if p.limit.Shadow {
+		a.event(ctx, Event{Kind: Shadowed}, p.claim)
+		p.claim.N, p.shadowed = 0, true
+		return a.claimShared(ctx, s, g, parts)
+	}
+	window := uint8(noWindow)
+	if p.limit.Kind == Rate {
+		window = uint8(taken.Window)
+		if taken.Window >= len(p.limit.terms.Windows) {
+			window = burstWindow
+		}
+	}
+	retry := int64(never)
+	if taken.RetryAfter > 0 {
+		retry = int64(taken.RetryAfter)
+	}
+	d := p.limit.rule.refused(taken.Cause, window, retry, 0)
+	a.refuse(ctx, p.claim, d)
+	return d
+}
+
+// claimAlone decides without the store: each limit does what its Outage says, and what
+// was let in is told to the store once it is back.
+func (a *Account) claimAlone(ctx context.Context, s *accountState, g *Grant, parts []part) Decision {
+	for i := range parts {
+		if p := &parts[i]; !p.unlimited() && p.limit.Outage == Close && !p.limit.Shadow {
+			d := p.limit.rule.refused(CauseUnavailable, noWindow, never, 0)
+			a.refuse(ctx, p.claim, d)
+			return d
+		}
+	}
+	least := Decision{OK: true, amount: maxUnits}
+	for i := range parts {
+		p := &parts[i]
+		if p.unlimited() {
+			continue
+		}
+		if p.limit.Outage == Share && !p.limit.Shadow {
+			d := p.take(s, a.e.clk)
+			if !d.OK {
+				g.parts = parts[:i]
+				g.undo()
+				if !d.isMoved() {
+					a.refuse(ctx, p.claim, d)
+				}
+				return d
+			}
+			if d.amount <= least.amount {
+				least = d
+			}
+		}
+		p.at, p.alone = a.e.clk.exact(), true
+	}
+	for i := range parts {
+		if p := &parts[i]; p.alone {
+			a.e.shared.owe(a.id, p)
+		}
+	}
+	g.parts = parts
+	a.tell(ctx, parts)
+	least.code |= degradedBit
+	return least
+}
+
+// owe tells the store of what was let in without it, once it is back.
+func (s *sharing) owe(id tenant.ID, p *part) {
+	p.remote, p.reserved = true, p.claim.N
+	if p.limit.Kind == Rate {
+		s.settler.add(id, Return{Counter: p.counter(), N: -p.claim.N}, nil)
+		return
+	}
+	s.holdings.assume(id, p.counter(), p.claim.N)
+}
+
+// unlimited reports whether p has nothing to count, also for a limit that only looks and
+// refused.
+func (p *part) unlimited() bool {
+	return p.shadowed || p.limit.Kind == Rate && len(p.limit.terms.Windows) == 0
+}
+
+// counter returns what the store counts p in.
+func (p *part) counter() Counter {
+	c := Counter{Limit: p.limit.name, Terms: p.limit.terms}
+	if p.limit.Per == PerKey {
+		c.Key = p.claim.Key
+	}
+	return c
+}
+
+// mirror counts what the store granted in this process as well: what it has used of
+// its share, should the store fail.
+func (p *part) mirror(s *accountState, clk *clock) {
+	e := s.entry(p.claim.Limit)
+	switch {
+	case p.limit.Kind != Rate:
+	case p.limit.Per == PerKey:
+		e.keys.force(p.claim.Key, p.claim.N)
+	default:
+		e.under.rule.force(e.cell, 0, p.claim.N, clk)
+	}
+}
+
+// close sees to it that the store knows what was used, and that nothing is held.
+func (s *sharing) close(ctx context.Context) error {
+	if err := s.settler.drain(ctx); err != nil {
+		return fmt.Errorf("%w: the store has not heard of all that was used: %w", ErrUnavailable, err)
+	}
+	return s.holdings.letGo(ctx)
+}
