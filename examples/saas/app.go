@@ -15,6 +15,7 @@ import (
 	"github.com/tenancy-go/tenancy/examples/saas/web"
 	"github.com/tenancy-go/tenancy/examples/saas/workspace"
 	"github.com/tenancy-go/tenancy/isolation"
+	"github.com/tenancy-go/tenancy/quota"
 	"github.com/tenancy-go/tenancy/tenant"
 )
 
@@ -26,6 +27,8 @@ type Config struct {
 	Isolation string // with Database: row, schema or database
 	Role      string // with Database: whom statements of tenants run as; made if missing
 	Prefix    string // with isolation by database: what the databases' names begin with
+
+	PerAddress int64 // requests a minute from one address; 0 for as many as it likes
 }
 
 // backend is what differs from one database to another.
@@ -41,7 +44,9 @@ type App struct {
 	Handler http.Handler
 	Store   tenant.Store // tells the directory what it changes
 	Sign    *signup.Service
-	DB      *sql.DB // each statement belongs to the tenant of its context
+	DB      *sql.DB             // each statement belongs to the tenant of its context
+	Guard   *quota.Guard        // of the listener
+	Plans   *quota.MemorySource // plans.json, and what single tenants have beside it
 
 	backend backend
 	stop    context.CancelFunc
@@ -78,27 +83,38 @@ func openBackend(ctx context.Context, cfg Config) (backend, error) {
 }
 
 // wire puts the parts together. A request goes through them from the bottom up: the
-// gate finds its tenant in the directory and puts it into the context, the handlers
-// run statements with that context, the pool gives each statement a connection that
-// is confined to the tenant.
-func wire(cfg Config, b backend, log *slog.Logger) (*App, error) {
+// guard counts it for its address; the gate finds its tenant in the directory and puts
+// it into the context; the tenant's plan decides whether it is let in; the handlers run
+// statements with that context, and the pool gives each statement a connection that is
+// confined to the tenant.
+func wire(cfg Config, b backend, log *slog.Logger) (_ *App, err error) {
 	pool, err := isolation.New(b.strategy, isolation.MaxConns(40), isolation.MaxConnsPerTenant(10))
 	if err != nil {
 		return nil, err
 	}
 	db := sql.OpenDB(pool)
-	work := workspace.New(db, model.Default(), time.Now)
+	defer closeUnless(&err, db)
+	plans, enforcer, err := openPlans(db)
+	if err != nil {
+		return nil, err
+	}
+	work := workspace.New(db, model.Default(), time.Now, workspace.WithLimits(enforcer))
 
 	directory, err := tenant.NewDirectory(b.store)
 	if err != nil {
-		return nil, errors.Join(err, db.Close())
+		return nil, err
 	}
 	store := directory.Store(b.store) // a workspace opens as soon as it is made
 	service := signup.New(store, pool.Provisioner(b.strategy), time.Now)
 
 	ui, err := web.NewUI(web.Platform{Name: "Atrium", Isolation: b.about}, log)
 	if err != nil {
-		return nil, errors.Join(err, db.Close())
+		return nil, err
+	}
+	room := web.NewRoom(ui, work, store.Update, plans, enforcer)
+	limits, err := quota.NewGate(enforcer, quota.WithErrorHandler(room.Refuse))
+	if err != nil {
+		return nil, err
 	}
 	hosts := web.Hosts{Domain: cfg.Domain}
 	gate, err := tenant.NewGate(directory,
@@ -106,11 +122,17 @@ func wire(cfg Config, b backend, log *slog.Logger) (*App, error) {
 		tenant.WithPlatform(web.NewSite(ui, service, hosts, demos()).Handler()),
 		tenant.WithErrorHandler(ui.Refuse))
 	if err != nil {
-		return nil, errors.Join(err, db.Close())
+		return nil, err
 	}
-	rooms := web.NewRoom(ui, work, store.Update).Handler()
+	guard, err := openGuard(cfg, ui)
+	if err != nil {
+		return nil, err
+	}
+	rooms := gate.Middleware(room.Handler(limits.Middleware))
 
-	app := &App{Handler: ui.Wrap(gate.Middleware(rooms)), Store: store, Sign: service, DB: db, backend: b}
+	app := &App{
+		Handler: ui.Wrap(guard.Middleware(rooms)), Store: store, Sign: service, DB: db, Guard: guard, Plans: plans, backend: b,
+	}
 	app.followChanges(directory, log)
 	return app, nil
 }

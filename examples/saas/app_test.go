@@ -16,10 +16,12 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/tenancy-go/tenancy/examples/saas/selftest"
 	"github.com/tenancy-go/tenancy/examples/saas/signup"
 	"github.com/tenancy-go/tenancy/examples/saas/web"
 	"github.com/tenancy-go/tenancy/internal/pgtest"
 	"github.com/tenancy-go/tenancy/isolation/postgres"
+	"github.com/tenancy-go/tenancy/quota"
 	"github.com/tenancy-go/tenancy/tenant"
 )
 
@@ -40,6 +42,16 @@ func openApp(t *testing.T, dir string) (*App, *syncBuffer) {
 	app, err := Open(t.Context(), Config{Domain: "localhost", Dir: dir}, log)
 	require.NoError(t, err)
 	return app, &logged
+}
+
+// roomy gives the samples what a test needs that makes many requests.
+func roomy(t *testing.T, app *App) {
+	t.Helper()
+	for _, slug := range []string{"acme", "globex"} {
+		record, err := app.Store.Find(t.Context(), tenant.BySlug(slug))
+		require.NoError(t, err)
+		require.NoError(t, app.Plans.SetOverride(quota.Override{Tenant: record.ID, ID: "test", Reason: "a test", Patch: selftest.Roomy()}))
+	}
 }
 
 // syncBuffer is a bytes.Buffer for several goroutines.
@@ -74,6 +86,7 @@ func TestTwoTenantsAtOnce(t *testing.T) {
 	t.Parallel()
 	app, _ := openApp(t, t.TempDir())
 	t.Cleanup(func() { assert.NoError(t, app.Close()) })
+	roomy(t, app)
 
 	const rounds = 12
 	var all sync.WaitGroup

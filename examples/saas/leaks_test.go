@@ -3,6 +3,7 @@ package main
 import (
 	"log/slog"
 	"net/http"
+	"regexp"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -75,6 +76,7 @@ func leakKit(t *testing.T, cfg Config, at, also func(slug string) leaktest.Addre
 // leakKitOf returns what the kit must know about a program that is open.
 func leakKitOf(t *testing.T, app *App, logs *leaktest.Logs, at, also func(slug string) leaktest.Address) leaktest.Application {
 	t.Helper()
+	roomy(t, app)
 	var tenants []leaktest.Tenant
 	for _, slug := range []string{"acme", "globex"} {
 		record, err := app.Store.Find(t.Context(), tenant.BySlug(slug))
@@ -83,6 +85,7 @@ func leakKitOf(t *testing.T, app *App, logs *leaktest.Logs, at, also func(slug s
 	}
 	return leaktest.Application{
 		Handler: app.Handler, DB: app.DB, Logs: logs, Tenants: tenants, Scenarios: roomScenarios(), Routes: roomRoutes, Rounds: 3,
+		Volatile: []*regexp.Regexp{regexp.MustCompile(`;r=\d+;t=\d+`)}, // what is left of a limit
 	}
 }
 

@@ -45,12 +45,16 @@ func parse(args []string, errOut io.Writer) (options, error) {
 	flags.StringVar(&o.Database, "database", "", "URL of PostgreSQL as an administrator, instead of SQLite")
 	flags.StringVar(&o.Isolation, "isolation", "row", "with -database: row, schema or database")
 	flags.StringVar(&o.Role, "role", "atrium_app", "with -database: role that tenants' statements run as; made if missing")
+	flags.Int64Var(&o.PerAddress, "per-address", 600, "requests a minute from one address; 0 for as many as it likes")
 	flags.BoolVar(&o.selftest, "selftest", false, "check the whole program over HTTP on data of its own, and exit")
 	if err := flags.Parse(args); err != nil {
 		return options{}, err
 	}
 	if flags.NArg() > 0 {
 		return options{}, fmt.Errorf("unexpected argument %q", flags.Arg(0))
+	}
+	if o.PerAddress < 0 {
+		return options{}, fmt.Errorf("-per-address: want 0 or more, got %d", o.PerAddress)
 	}
 	if !slices.Contains([]string{"row", "schema", "database"}, o.Isolation) {
 		return options{}, fmt.Errorf("-isolation: want row, schema or database, got %q", o.Isolation)
@@ -92,7 +96,7 @@ func start(ctx context.Context, o options, log *slog.Logger, out io.Writer) (err
 		return err
 	}
 	welcome(out, listener.Addr(), o)
-	return serve(ctx, listener, app.Handler, log)
+	return serve(ctx, app.Guard.Listener(listener), app.Handler, log)
 }
 
 // welcome prints what to open in a browser.

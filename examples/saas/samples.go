@@ -6,6 +6,7 @@ import "github.com/tenancy-go/tenancy/examples/saas/signup"
 var samples = []sample{
 	{
 		form:  signup.Form{Name: "Acme Robotics", Slug: "acme", Email: "hello@acme.example", Accent: "#0b6bcb"},
+		plan:  "pro",
 		about: "Builds arms that pack parcels",
 		documents: []note{
 			{title: "Gripper review, week 41", summarised: true, text: `The new gripper lifted every parcel of the test set, including the soft bags that the old gripper dropped. Two of the five suction cups wore out after nine thousand lifts. The supplier offers a harder cup, which costs a third more and is said to last three times as long.
@@ -25,6 +26,7 @@ A release that goes to customers has passed a night on the test line without a s
 	},
 	{
 		form:  signup.Form{Name: "Globex Research", Slug: "globex", Email: "desk@globex.example", Accent: "#2c7a4b"},
+		plan:  "free",
 		about: "Measures how cities breathe",
 		documents: []note{
 			{title: "Field notes: the river sensors", summarised: true, text: `Twelve sensors hang under the bridges and measure the air above the river every minute. The air above the river is cleaner than the air in the streets beside it, except on still mornings. On still mornings the cold air above the water holds the dust of the streets down, and the sensors show more dust than any street.

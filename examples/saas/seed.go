@@ -17,6 +17,7 @@ import (
 // sample is a workspace that exists from the first start.
 type sample struct {
 	form      signup.Form
+	plan      string
 	about     string
 	documents []note // oldest first, a day and a bit between them
 	prompts   []ask  // likewise
@@ -55,12 +56,16 @@ func seed(ctx context.Context, store tenant.Store, service *signup.Service, db *
 		if err := s.fill(tenant.NewContext(ctx, t), db, now); err != nil {
 			return fmt.Errorf("seed %s: %w", s.form.Slug, err)
 		}
+		t.Plan = s.plan
+		if _, err := store.Update(ctx, t); err != nil && !errors.Is(err, tenant.ErrConflict) { // another start is as far
+			return fmt.Errorf("seed %s: %w", s.form.Slug, err)
+		}
 	}
 	return nil
 }
 
 // fill writes the sample's rows through the same code as the pages do, with a clock
-// that comes from the past.
+// that comes from the past. No plan is charged for them.
 func (s sample) fill(ctx context.Context, db *sql.DB, now time.Time) error {
 	const step = 31 * time.Hour
 	clock := now.Add(-step * time.Duration(len(s.documents)+len(s.prompts)))
@@ -84,7 +89,7 @@ func (s sample) fill(ctx context.Context, db *sql.DB, now time.Time) error {
 		}
 		clock = clock.Add(3 * time.Minute)
 		if a.followUp != "" {
-			if err := work.Prompt(ctx, c.ID, "echo", a.followUp); err != nil {
+			if _, err := work.Prompt(ctx, c.ID, "echo", a.followUp); err != nil {
 				return err
 			}
 		}

@@ -19,6 +19,7 @@ func runSelftest(ctx context.Context, cfg Config, out, errOut io.Writer) (err er
 		return err
 	}
 	defer func() { err = errors.Join(err, remove(context.WithoutCancel(ctx))) }()
+	cfg.PerAddress = 0 // all its requests come from one
 	log := slog.New(web.TenantHandler{Handler: slog.NewTextHandler(errOut, &slog.HandlerOptions{Level: slog.LevelWarn})})
 	open := func(ctx context.Context) (*App, error) { return Open(ctx, cfg, log) }
 	return selftest.Run(ctx, program{open: open, log: log}, out)
@@ -42,11 +43,12 @@ func (p program) Start(ctx context.Context) (selftest.Instance, error) {
 	}
 	serving, stop := context.WithCancel(ctx)
 	stopped := make(chan error, 1)
-	go func() { stopped <- serve(serving, listener, app.Handler, p.log) }()
+	go func() { stopped <- serve(serving, app.Guard.Listener(listener), app.Handler, p.log) }()
 	return selftest.Instance{
-		Addr:   listener.Addr().String(),
-		Store:  app.Store,
-		Remove: app.Sign.Remove,
+		Addr:     listener.Addr().String(),
+		Store:    app.Store,
+		Remove:   app.Sign.Remove,
+		Override: app.Plans.SetOverride,
 		Stop: func() error {
 			stop()
 			return errors.Join(<-stopped, app.Close())

@@ -39,7 +39,7 @@ type Model interface {
 type Catalog []Model
 
 // Default returns the models that come with the workspace.
-func Default() Catalog { return Catalog{Summarise{}, Echo{}} }
+func Default() Catalog { return Catalog{Summarise{}, Echo{}, Outline{}} }
 
 // Find returns the model of that name, and whether there is one.
 func (c Catalog) Find(name string) (Model, bool) {

@@ -43,7 +43,9 @@ func TestEveryModelAnswersTheLastUserTurn(t *testing.T) {
 	for _, m := range model.Default() {
 		reply, err := m.Reply(t.Context(), turns)
 		require.NoError(t, err)
-		assert.Equal(t, "One sentence.", reply, m.Name())
+		assert.Contains(t, reply, "One sentence.", m.Name())
+		assert.NotContains(t, reply, "Before", m.Name())
+		assert.NotContains(t, reply, "Something else", m.Name())
 		assert.NotEmpty(t, m.About())
 	}
 }
@@ -134,4 +136,12 @@ func BenchmarkSummary(b *testing.B) {
 	for b.Loop() {
 		model.Summary(harbour)
 	}
+}
+
+func TestOutline(t *testing.T) {
+	t.Parallel()
+	const text = "The belt stopped. The belt was full of parcels, and the parcels were wet.\n\n \n\nRain fell."
+	reply, err := model.Outline{}.Reply(t.Context(), []model.Turn{{Role: model.User, Text: text}})
+	require.NoError(t, err)
+	assert.Equal(t, "• The belt was full of parcels, and the parcels were wet.\n   about belt, parcel, full\n\n• Rain fell.\n   about fell, rain", reply)
 }

@@ -84,10 +84,22 @@ func (c *client) post(ctx context.Context, at place, path string, form url.Value
 }
 
 func (c *client) send(ctx context.Context, method string, at place, path string, form url.Values, changes []change) page {
+	resp, err := c.open(ctx, method, at, path, form, changes)
+	if err != nil {
+		return page{err: err}
+	}
+	defer func() { _ = resp.Body.Close() }()
+	body, err := io.ReadAll(resp.Body)
+	resp.Header.Del("Date")
+	return page{status: resp.StatusCode, header: resp.Header, body: string(body), err: err}
+}
+
+// open is send without reading the body, which has to be closed.
+func (c *client) open(ctx context.Context, method string, at place, path string, form url.Values, changes []change) (*http.Response, error) {
 	address := "http://" + net.JoinHostPort(at.host, c.port) + at.base + path
 	req, err := http.NewRequestWithContext(ctx, method, address, strings.NewReader(form.Encode()))
 	if err != nil {
-		return page{err: err}
+		return nil, err
 	}
 	req.Header.Set("Accept", "text/html")
 	if form != nil {
@@ -97,14 +109,7 @@ func (c *client) send(ctx context.Context, method string, at place, path string,
 	for _, change := range changes {
 		change(req)
 	}
-	resp, err := c.http.Do(req)
-	if err != nil {
-		return page{err: err}
-	}
-	defer func() { _ = resp.Body.Close() }()
-	body, err := io.ReadAll(resp.Body)
-	resp.Header.Del("Date")
-	return page{status: resp.StatusCode, header: resp.Header, body: string(body), err: err}
+	return c.http.Do(req)
 }
 
 // want returns nil if the page has the status and all texts.
@@ -144,14 +149,23 @@ func (p page) redirects(target string) error {
 	return nil
 }
 
-// same returns nil if p and other cannot be told apart: status, headers and body.
+// same returns nil if p and other cannot be told apart: status, headers and body. What
+// is left of the tenant's limits is less after each.
 func (p page) same(other page) error {
 	if p.err != nil || other.err != nil {
 		return errors.Join(p.err, other.err)
 	}
-	one := fmt.Sprint(p.status, p.header, p.body)
-	if two := fmt.Sprint(other.status, other.header, other.body); one != two {
+	one := fmt.Sprint(p.status, unlimited(p.header), p.body)
+	if two := fmt.Sprint(other.status, unlimited(other.header), other.body); one != two {
 		return fmt.Errorf("answers differ: %.300s\nand %.300s", one, two)
 	}
 	return nil
+}
+
+// unlimited returns h without what is left of limits.
+func unlimited(h http.Header) http.Header {
+	h = h.Clone()
+	h.Del("RateLimit")
+	h.Del("Quota-Warning")
+	return h
 }

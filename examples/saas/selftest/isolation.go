@@ -61,6 +61,7 @@ func (t *run) disguises() []disguise {
 	return []disguise{
 		{"plainly", nil},
 		{"as an API client", []change{asProgram}},
+		{"as a stream", []change{header("Accept", "text/event-stream")}},
 		{"with acme's cookies", []change{header("Cookie", "tenant=acme; tenant_id="+id+"; slug=acme")}},
 		{"with a query", []change{query}},
 		{"with tenant headers", []change{header("X-Tenant", "acme"), header("X-Tenant-ID", id), header("X-Tenant-Slug", "acme")}},

@@ -7,6 +7,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/tenancy-go/tenancy/quota"
 	"github.com/tenancy-go/tenancy/tenant"
 )
 
@@ -23,6 +24,8 @@ type Instance struct {
 	Store tenant.Store // its registry, to suspend tenants with
 	// Remove deletes a tenant with all its data.
 	Remove func(ctx context.Context, t tenant.Tenant) error
+	// Override gives a tenant something beside its plan. It is forgotten by a restart.
+	Override func(quota.Override) error
 	// Stop ends the program, after the requests that still run.
 	Stop func() error
 }
@@ -51,6 +54,8 @@ func runAll(ctx context.Context, program Program, r *report) error {
 	}
 	first.site()
 	first.signUp()
+	first.limits()
+	first.makeRoom("acme", "globex", newcomer)
 	first.workspaces()
 	first.isolation()
 	first.hosts()
@@ -65,6 +70,13 @@ func runAll(ctx context.Context, program Program, r *report) error {
 	}
 	second.restarted(kept)
 	return second.instance.Stop()
+}
+
+// makeRoom lifts the limits of the workspaces that the checks below crowd.
+func (t *run) makeRoom(slugs ...string) {
+	for _, slug := range slugs {
+		t.check(slug+" has room for what follows", t.allow(slug, Roomy()))
+	}
 }
 
 // run is one start of the program under test.

@@ -38,6 +38,7 @@ func chartOf(days []workspace.DayCount) chart {
 	}
 	top := roundUp(most)
 	var c chart
+	apart := max(3, (len(days)+4)/5) // labels
 	slot := (chartRight - chartLeft) / float64(max(len(days), 1))
 	for i, d := range days {
 		words := d.Words()
@@ -45,7 +46,7 @@ func chartOf(days []workspace.DayCount) chart {
 		left := chartLeft + slot*float64(i)
 		c.Bars = append(c.Bars, bar{
 			X: left + slot*0.2, Width: slot * 0.6, Y: chartBottom - height, Height: height,
-			Middle: left + slot/2, Day: d.Day, Value: words, Labelled: (len(days)-1-i)%3 == 0,
+			Middle: left + slot/2, Day: d.Day, Value: words, Labelled: (len(days)-1-i)%apart == 0,
 		})
 	}
 	for i := range 3 {

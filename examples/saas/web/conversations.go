@@ -1,7 +1,6 @@
 package web
 
 import (
-	"errors"
 	"net/http"
 
 	"github.com/tenancy-go/tenancy/examples/saas/workspace"
@@ -18,7 +17,7 @@ func (m *Room) listConversations(w http.ResponseWriter, r *http.Request, status 
 		return
 	}
 	m.show(w, r, status, "conversations", roomPage{
-		Title: "Conversations", Section: "conversations", Models: m.choices(model), Draft: typed, Body: all,
+		Title: "Conversations", Section: "conversations", Composes: true, Model: model, Draft: typed, Body: all,
 	})
 }
 
@@ -29,12 +28,10 @@ func (m *Room) startConversation(w http.ResponseWriter, r *http.Request) {
 	}
 	model, text := r.PostForm.Get("model"), r.PostForm.Get("text")
 	c, err := m.work.Start(r.Context(), model, text)
-	if typed, ok := refused(err, draft{Text: text}); ok {
-		m.listConversations(w, r, http.StatusUnprocessableEntity, model, typed)
-		return
-	}
 	if err != nil {
-		m.ui.failure(w, r, err)
+		m.refused(w, r, err, model, draft{Text: text}, func(status int, typed draft) {
+			m.listConversations(w, r, status, model, typed)
+		})
 		return
 	}
 	redirect(w, r, "/conversations/"+c.ID)
@@ -65,7 +62,7 @@ func (m *Room) showConversation(w http.ResponseWriter, r *http.Request, status i
 		model = c.Model
 	}
 	m.show(w, r, status, "conversation", roomPage{
-		Title: c.Title, Section: "conversations", Models: m.choices(model), Draft: typed, Body: conversationBody{c, thread},
+		Title: c.Title, Section: "conversations", Composes: true, Model: model, Draft: typed, Body: conversationBody{c, thread},
 	})
 }
 
@@ -75,13 +72,14 @@ func (m *Room) prompt(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	id, model, text := r.PathValue("id"), r.PostForm.Get("model"), r.PostForm.Get("text")
-	err := m.work.Prompt(r.Context(), id, model, text)
-	if typed, ok := refused(err, draft{Text: text}); ok {
-		m.showConversation(w, r, http.StatusUnprocessableEntity, model, typed)
+	if wantsStream(r) {
+		m.streamReply(w, r, id, model, text)
 		return
 	}
-	if err != nil {
-		m.ui.failure(w, r, err)
+	if _, err := m.work.Prompt(r.Context(), id, model, text); err != nil {
+		m.refused(w, r, err, model, draft{Text: text}, func(status int, typed draft) {
+			m.showConversation(w, r, status, model, typed)
+		})
 		return
 	}
 	redirect(w, r, "/conversations/"+id+"#latest")
@@ -93,15 +91,4 @@ func (m *Room) deleteConversation(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	redirect(w, r, "/conversations")
-}
-
-// refused adds to typed what the workspace says is wrong with it, and reports whether
-// it does.
-func refused(err error, typed draft) (draft, bool) {
-	var invalid *workspace.InputError
-	if !errors.As(err, &invalid) {
-		return typed, false
-	}
-	typed.Faults = map[string]string{invalid.Field: invalid.Reason}
-	return typed, true
 }

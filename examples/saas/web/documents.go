@@ -31,12 +31,10 @@ func (m *Room) addDocument(w http.ResponseWriter, r *http.Request) {
 	}
 	title, text := r.PostForm.Get("title"), r.PostForm.Get("text")
 	d, err := m.work.AddDocument(r.Context(), title, text)
-	if typed, ok := refused(err, draft{Title: title, Text: text}); ok {
-		m.documentForm(w, r, http.StatusUnprocessableEntity, typed)
-		return
-	}
 	if err != nil {
-		m.ui.failure(w, r, err)
+		m.refused(w, r, err, "", draft{Title: title, Text: text}, func(status int, typed draft) {
+			m.documentForm(w, r, status, typed)
+		})
 		return
 	}
 	redirect(w, r, "/documents/"+d.ID)
@@ -49,21 +47,27 @@ type documentBody struct {
 }
 
 func (m *Room) document(w http.ResponseWriter, r *http.Request) {
+	m.showDocument(w, r, http.StatusOK, draft{})
+}
+
+func (m *Room) showDocument(w http.ResponseWriter, r *http.Request, status int, typed draft) {
 	d, err := m.work.Document(r.Context(), r.PathValue("id"))
 	if err != nil {
 		m.ui.failure(w, r, err)
 		return
 	}
 	const terms = 6
-	m.show(w, r, http.StatusOK, "document", roomPage{
-		Title: d.Title, Section: "documents", Body: documentBody{d, model.Keywords(d.Text, terms)},
+	m.show(w, r, status, "document", roomPage{
+		Title: d.Title, Section: "documents", Draft: typed, Body: documentBody{d, model.Keywords(d.Text, terms)},
 	})
 }
 
 func (m *Room) summariseDocument(w http.ResponseWriter, r *http.Request) {
 	id := r.PathValue("id")
 	if err := m.work.SummariseDocument(r.Context(), id); err != nil {
-		m.ui.failure(w, r, err)
+		m.refused(w, r, err, model.Summarise{}.Name(), draft{}, func(status int, typed draft) {
+			m.showDocument(w, r, status, typed)
+		})
 		return
 	}
 	redirect(w, r, "/documents/"+id)

@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"strings"
 
 	"github.com/tenancy-go/tenancy/examples/saas/workspace"
+	"github.com/tenancy-go/tenancy/quota"
 	"github.com/tenancy-go/tenancy/tenant"
 )
 
@@ -17,23 +17,34 @@ type errorPage struct {
 	Status   int
 	Title    string
 	Text     string
+	Theme    string // style sheet of the workspace, where the tenant is known
+	Link     string // where there is more to know
+	LinkText string
 }
 
 var errorTitles = map[int]string{
+	http.StatusPaymentRequired:       "No room left",
 	http.StatusForbidden:             "Not allowed",
 	http.StatusNotFound:              "Nothing here",
 	http.StatusRequestEntityTooLarge: "Too much at once",
+	http.StatusTooManyRequests:       "Limit reached",
 	http.StatusServiceUnavailable:    "One moment",
 	http.StatusGone:                  "Closed for good",
 }
 
 // fail answers with a page about a failure.
 func (u *UI) fail(w http.ResponseWriter, r *http.Request, status int, text string) {
+	u.failWith(w, r, status, errorPage{Text: text})
+}
+
+// failWith is fail with a page that says more.
+func (u *UI) failWith(w http.ResponseWriter, r *http.Request, status int, page errorPage) {
 	title, ok := errorTitles[status]
 	if !ok {
 		title = "Something went wrong"
 	}
-	u.render(w, r, status, "error", "error", errorPage{Platform: u.about, Status: status, Title: title, Text: text})
+	page.Platform, page.Status, page.Title = u.about, status, title
+	u.render(w, r, status, "error", "error", page)
 }
 
 const notFoundText = "It may have been deleted, or the address has a typo. Check it and try again."
@@ -49,7 +60,7 @@ func (u *UI) NotFound(w http.ResponseWriter, r *http.Request) {
 func (u *UI) Refuse(w http.ResponseWriter, r *http.Request, err error) {
 	u.log.InfoContext(r.Context(), "refused", "method", r.Method, "host", r.Host, "path", r.URL.Path, "error", err)
 	w.Header().Add("Vary", "Accept")
-	if !strings.Contains(r.Header.Get("Accept"), "text/html") {
+	if !wantsPage(r) {
 		tenant.WriteError(w, r, err)
 		return
 	}
@@ -63,6 +74,17 @@ func (u *UI) Refuse(w http.ResponseWriter, r *http.Request, err error) {
 	default:
 		u.fail(w, r, http.StatusServiceUnavailable, "We cannot look workspaces up right now. Try again in a moment.")
 	}
+}
+
+// RefuseAddress answers a request from an address that sent too many.
+func (u *UI) RefuseAddress(w http.ResponseWriter, r *http.Request, err error) {
+	u.log.InfoContext(r.Context(), "address refused", "method", r.Method, "host", r.Host, "path", r.URL.Path, "error", err)
+	if !wantsPage(r) {
+		quota.WriteError(w, r, err)
+		return
+	}
+	retryAfter(w, err)
+	u.fail(w, r, http.StatusTooManyRequests, "More requests came from your address than we answer in a minute. Wait a moment, and try again.")
 }
 
 func (u *UI) refuseStatus(w http.ResponseWriter, r *http.Request, status tenant.Status) {
@@ -88,6 +110,9 @@ func (u *UI) failure(w http.ResponseWriter, r *http.Request, err error) {
 		u.NotFound(w, r)
 	case errors.As(err, &tooLarge):
 		u.fail(w, r, http.StatusRequestEntityTooLarge, "That is more than a workspace keeps in one piece. Try a shorter text.")
+	case errors.Is(err, quota.ErrUnavailable):
+		retryAfter(w, err)
+		u.fail(w, r, http.StatusServiceUnavailable, unavailableText)
 	case errors.Is(err, context.Canceled):
 		return // nobody is left to answer
 	default:

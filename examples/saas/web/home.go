@@ -6,7 +6,7 @@ import (
 	"github.com/tenancy-go/tenancy/examples/saas/workspace"
 )
 
-// usageDays is how many days the usage page looks back.
+// usageDays is how many days the front page looks back.
 const usageDays = 14
 
 // homeBody is the body of a workspace's front page.
@@ -28,23 +28,6 @@ func (m *Room) home(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	m.show(w, r, http.StatusOK, "home", roomPage{
-		Title: "Home", Section: "home", Models: m.choices(""), Body: homeBody{documents, usage},
-	})
-}
-
-// usageBody is the body of the usage page.
-type usageBody struct {
-	workspace.Usage
-	Chart chart
-}
-
-func (m *Room) usage(w http.ResponseWriter, r *http.Request) {
-	usage, err := m.work.Usage(r.Context(), usageDays)
-	if err != nil {
-		m.ui.failure(w, r, err)
-		return
-	}
-	m.show(w, r, http.StatusOK, "usage", roomPage{
-		Title: "Usage", Section: "usage", Body: usageBody{usage, chartOf(usage.Days)},
+		Title: "Home", Section: "home", Composes: true, Body: homeBody{documents, usage},
 	})
 }

@@ -1,28 +1,42 @@
 package web
 
 import (
+	"context"
 	"net/http"
 
 	"github.com/tenancy-go/tenancy/examples/saas/workspace"
+	"github.com/tenancy-go/tenancy/quota"
 	"github.com/tenancy-go/tenancy/tenant"
 )
 
 // Room is the site of a workspace, the same code for every tenant. It is served
 // behind tenant.Gate, which puts the tenant into the context.
 type Room struct {
-	ui   *UI
-	work *workspace.Workspace
-	save SaveTenant
+	ui    *UI
+	work  *workspace.Workspace
+	save  SaveTenant
+	plans plans
 }
 
-// NewRoom returns the site of all workspaces.
-func NewRoom(ui *UI, work *workspace.Workspace, save SaveTenant) *Room {
-	return &Room{ui: ui, work: work, save: save}
+// NewRoom returns the site of all workspaces. It shows the plans of source, and what
+// they enforce.
+func NewRoom(ui *UI, work *workspace.Workspace, save SaveTenant, source quota.Source, enforcer *quota.Enforcer) *Room {
+	return &Room{ui: ui, work: work, save: save, plans: newPlans(source, enforcer)}
 }
 
 // Handler serves a workspace at the root of its host, or below the prefix that the
-// Gate has stripped.
-func (m *Room) Handler() http.Handler {
+// Gate has stripped. Requests go through limited, which counts them, save those for a
+// page's style sheet, and for the way out of a limit: to see it, and to change the plan.
+func (m *Room) Handler(limited func(http.Handler) http.Handler) http.Handler {
+	free := http.NewServeMux()
+	free.HandleFunc("GET /theme.css", serveTheme)
+	free.HandleFunc("GET /usage", m.usage)
+	free.HandleFunc("POST /settings", m.saveSettings)
+	free.Handle("/", limited(m.pages()))
+	return m.ui.logged(free)
+}
+
+func (m *Room) pages() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", m.home)
 	mux.HandleFunc("GET /conversations", m.conversations)
@@ -36,12 +50,9 @@ func (m *Room) Handler() http.Handler {
 	mux.HandleFunc("GET /documents/{id}", m.document)
 	mux.HandleFunc("POST /documents/{id}/summary", m.summariseDocument)
 	mux.HandleFunc("POST /documents/{id}/delete", m.deleteDocument)
-	mux.HandleFunc("GET /usage", m.usage)
 	mux.HandleFunc("GET /settings", m.settings)
-	mux.HandleFunc("POST /settings", m.saveSettings)
-	mux.HandleFunc("GET /theme.css", serveTheme)
 	mux.HandleFunc("/", m.ui.NotFound)
-	return m.ui.logged(mux)
+	return mux
 }
 
 // roomPage is what the pages of a workspace show.
@@ -53,21 +64,27 @@ type roomPage struct {
 	Section  string // which entry of the menu is current
 	Recent   []workspace.Conversation
 	ReadOnly bool
-	Models   []modelChoice
+	Unnamed  bool          // the platform does not show its name
+	Composes bool          // it has a composer
+	Model    string        // that the composer chooses, or ""
+	Models   []modelChoice // of the composer
 	Draft    draft
 	Body     any // of the page itself
 }
 
-// modelChoice is a model to choose, and whether it is chosen.
+// modelChoice is a model to choose.
 type modelChoice struct {
 	Name, About string
 	Chosen      bool
+	Locked      bool   // the tenant's plan does not have it
+	In          string // then: the title of a plan that does
 }
 
 // draft is what a user typed into a form that was refused, and why.
 type draft struct {
 	Title, Text string
 	Faults      map[string]string
+	Upgrade     bool // another plan may help
 }
 
 // show answers with a page of the workspace.
@@ -82,21 +99,49 @@ func (m *Room) show(w http.ResponseWriter, r *http.Request, status int, name str
 		m.ui.failure(w, r, err)
 		return
 	}
+	account, err := m.plans.enforcer.Account(r.Context())
+	if err != nil {
+		m.ui.failure(w, r, err)
+		return
+	}
 	page.Platform, page.Tenant, page.Base = m.ui.about, t, base(r)
+	if page.Composes {
+		if page.Models, err = m.choices(r.Context(), page.Model); err != nil {
+			m.ui.failure(w, r, err)
+			return
+		}
+	}
+	page.Unnamed = account.Enabled(m.plans.whiteLabel)
 	page.ReadOnly = t.Status == tenant.StatusReadOnly
 	m.ui.render(w, r, status, name, "room", page)
 }
 
-// choices returns the models with one of them chosen: the named one, or the first.
-func (m *Room) choices(chosen string) []modelChoice {
-	if _, ok := m.work.Models().Find(chosen); !ok {
-		chosen = m.work.Models()[0].Name()
+// choices returns the models with one of them chosen: the named one, or the first that
+// the tenant's plan has.
+func (m *Room) choices(ctx context.Context, chosen string) ([]modelChoice, error) {
+	account, err := m.plans.enforcer.Account(ctx)
+	if err != nil {
+		return nil, err
+	}
+	all, err := m.plans.all(ctx)
+	if err != nil {
+		return nil, err
 	}
 	choices := make([]modelChoice, len(m.work.Models()))
+	first := -1
 	for i, model := range m.work.Models() {
-		choices[i] = modelChoice{Name: model.Name(), About: model.About(), Chosen: model.Name() == chosen}
+		c := modelChoice{Name: model.Name(), About: model.About(), Locked: !account.Allows(m.plans.models, model.Name())}
+		if c.Locked {
+			c.In = with(all, c.Name)
+		} else if first < 0 || c.Name == chosen {
+			first = i
+		}
+		choices[i] = c
 	}
-	return choices
+	if first >= 0 {
+		choices[first].Chosen = true
+	}
+	return choices, nil
 }
 
 // redirect sends the browser to a page of the workspace.

@@ -17,7 +17,8 @@ type SaveTenant func(ctx context.Context, t tenant.Tenant) (tenant.Tenant, error
 type settingsBody struct {
 	Name, Accent string
 	Swatches     []Swatch
-	Conflict     bool // somebody else saved in between
+	Plan         string // title
+	Conflict     bool   // somebody else saved in between
 }
 
 func (m *Room) settings(w http.ResponseWriter, r *http.Request) {
@@ -30,7 +31,12 @@ func (m *Room) settings(w http.ResponseWriter, r *http.Request) {
 }
 
 func (m *Room) showSettings(w http.ResponseWriter, r *http.Request, status int, body settingsBody, typed draft) {
-	body.Swatches = Swatches()
+	account, err := m.plans.enforcer.Account(r.Context())
+	if err != nil {
+		m.ui.failure(w, r, err)
+		return
+	}
+	body.Swatches, body.Plan = Swatches(), account.Plan().Title
 	m.show(w, r, status, "settings", roomPage{Title: "Settings", Section: "settings", Draft: typed, Body: body})
 }
 
@@ -44,6 +50,10 @@ func (m *Room) saveSettings(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	t = t.Clone() // the context's is shared by all requests
+	if plan := r.PostForm.Get("plan"); plan != "" {
+		m.changePlan(w, r, t, plan)
+		return
+	}
 	t.Name = strings.Join(strings.Fields(r.PostForm.Get("name")), " ")
 	if t.Settings == nil {
 		t.Settings = make(map[string]string)

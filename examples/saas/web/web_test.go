@@ -167,6 +167,9 @@ func TestTokensAreReadable(t *testing.T) {
 			}
 		}
 		assert.GreaterOrEqual(t, contrast(value["fatal"], value["fatal-ground"]), readable, mode)
+		assert.GreaterOrEqual(t, contrast(value["warn"], value["warn-ground"]), readable, mode)
+		assert.GreaterOrEqual(t, contrast(value["warn"], value["track"]), 3.0, "meters, %s", mode)
+		assert.GreaterOrEqual(t, contrast(value["fatal"], value["track"]), 3.0, "meters, %s", mode)
 		assert.GreaterOrEqual(t, contrast(value["on-fatal"], value["fatal"]), readable, mode)
 		assert.GreaterOrEqual(t, contrast(value["line-strong"], value["surface"]), 3.0, "borders of fields, %s", mode)
 	}

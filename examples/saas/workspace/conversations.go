@@ -71,15 +71,15 @@ func (w *Workspace) Messages(ctx context.Context, id string) ([]Message, error) 
 }
 
 // Start opens a conversation with a prompt and its reply. Errors are an
-// InputError, the model's or the database's.
+// InputError, a refusal of the tenant's plan, the model's or the database's.
 func (w *Workspace) Start(ctx context.Context, modelName, prompt string) (Conversation, error) {
-	ask, err := w.ask(ctx, modelName, prompt, nil)
+	ask, err := w.ask(modelName, prompt)
 	if err != nil {
 		return Conversation{}, err
 	}
 	now := w.now()
 	c := Conversation{ID: newID(), Title: titleOf(ask.prompt), Model: modelName, CreatedAt: now, UpdatedAt: now}
-	err = w.inTx(ctx, func(tx *sql.Tx) error {
+	err = w.answer(ctx, &ask, nil, func(tx *sql.Tx) error {
 		if _, err := tx.ExecContext(ctx,
 			`INSERT INTO conversations (id, title, model, created_at, updated_at) VALUES ($1, $2, $3, $4, $5)`,
 			c.ID, c.Title, c.Model, stamp(now), stamp(now)); err != nil {
@@ -90,21 +90,22 @@ func (w *Workspace) Start(ctx context.Context, modelName, prompt string) (Conver
 	return c, err
 }
 
-// Prompt adds a prompt and its reply to a conversation. Errors are ErrNotFound, or
-// those of Start.
-func (w *Workspace) Prompt(ctx context.Context, id, modelName, prompt string) error {
+// Prompt adds a prompt and its reply to a conversation, and returns the reply. Errors
+// are ErrNotFound, or those of Start.
+func (w *Workspace) Prompt(ctx context.Context, id, modelName, prompt string) (reply string, err error) {
 	if _, err := w.Conversation(ctx, id); err != nil {
-		return err
+		return "", err
 	}
 	history, err := w.Messages(ctx, id)
 	if err != nil {
-		return err
+		return "", err
 	}
-	ask, err := w.ask(ctx, modelName, prompt, history)
+	ask, err := w.ask(modelName, prompt)
 	if err != nil {
-		return err
+		return "", err
 	}
-	return w.inTx(ctx, func(tx *sql.Tx) error { return w.keep(ctx, tx, id, ask) })
+	err = w.answer(ctx, &ask, history, func(tx *sql.Tx) error { return w.keep(ctx, tx, id, ask) })
+	return ask.reply, err
 }
 
 // DeleteConversation removes a conversation with its messages, or fails with
@@ -117,27 +118,37 @@ func (w *Workspace) DeleteConversation(ctx context.Context, id string) error {
 }
 
 // exchange is a prompt and what a model replied.
-type exchange struct{ model, prompt, reply string }
+type exchange struct {
+	model         model.Model
+	prompt, reply string
+}
 
-// ask lets a model answer prompt, before anything is written.
-func (w *Workspace) ask(ctx context.Context, modelName, prompt string, history []Message) (exchange, error) {
+// ask returns the exchange that a prompt begins.
+func (w *Workspace) ask(modelName, prompt string) (exchange, error) {
 	m, ok := w.models.Find(modelName)
 	if !ok {
 		return exchange{}, &InputError{Field: "model", Reason: "Choose one of the models."}
 	}
 	prompt, err := clean("text", prompt, MaxPrompt)
-	if err != nil {
-		return exchange{}, err
-	}
+	return exchange{model: m, prompt: prompt}, err
+}
+
+// answer lets the model reply, and keeps the exchange with keep. It is charged if both
+// succeed; otherwise nothing is left of it.
+func (w *Workspace) answer(ctx context.Context, ask *exchange, history []Message, keep func(tx *sql.Tx) error) error {
 	turns := make([]model.Turn, 0, len(history)+1)
 	for _, h := range history {
 		turns = append(turns, model.Turn{Role: h.Role, Text: h.Text})
 	}
-	reply, err := m.Reply(ctx, append(turns, model.Turn{Role: model.User, Text: prompt}))
-	if err != nil {
-		return exchange{}, fmt.Errorf("workspace: %s: %w", modelName, err)
-	}
-	return exchange{model: modelName, prompt: prompt, reply: reply}, nil
+	turns = append(turns, model.Turn{Role: model.User, Text: ask.prompt})
+	words := model.Words(ask.prompt)
+	return w.limits.charge(ctx, ask.model.Name(), words, func() (int, error) {
+		var err error
+		if ask.reply, err = ask.model.Reply(ctx, turns); err != nil {
+			return 0, fmt.Errorf("workspace: %s: %w", ask.model.Name(), err)
+		}
+		return words + model.Words(ask.reply), w.inTx(ctx, keep)
+	})
 }
 
 // keep writes an exchange and its usage. The update comes first: it locks the
@@ -147,18 +158,18 @@ func (w *Workspace) keep(ctx context.Context, tx *sql.Tx, id string, ask exchang
 	var messages int
 	err := tx.QueryRowContext(ctx,
 		`UPDATE conversations SET messages = messages + 2, model = $2, updated_at = $3 WHERE id = $1 RETURNING messages`,
-		id, ask.model, stamp(now)).Scan(&messages)
+		id, ask.model.Name(), stamp(now)).Scan(&messages)
 	if err != nil {
 		return fmt.Errorf("workspace: continue a conversation: %w", err)
 	}
 	if _, err := tx.ExecContext(ctx,
 		`INSERT INTO messages (conversation_id, position, role, model, body, created_at)
 		 VALUES ($1, $2, 'user', $4, $5, $7), ($1, $3, 'assistant', $4, $6, $7)`,
-		id, messages-1, messages, ask.model, ask.prompt, ask.reply, stamp(now)); err != nil {
+		id, messages-1, messages, ask.model.Name(), ask.prompt, ask.reply, stamp(now)); err != nil {
 		return fmt.Errorf("workspace: keep messages: %w", err)
 	}
 	return w.record(ctx, tx, event{
-		kind: kindPrompt, model: ask.model, wordsIn: model.Words(ask.prompt), wordsOut: model.Words(ask.reply),
+		kind: kindPrompt, model: ask.model.Name(), wordsIn: model.Words(ask.prompt), wordsOut: model.Words(ask.reply),
 	})
 }
 

@@ -3,6 +3,7 @@ package workspace
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"time"
 
@@ -43,7 +44,8 @@ func (w *Workspace) Document(ctx context.Context, id string) (Document, error) {
 		`SELECT id, title, body, summary, words, created_at FROM documents WHERE id = $1`, id)
 }
 
-// AddDocument keeps a document. Errors are an InputError or the database's.
+// AddDocument keeps a document. Errors are an InputError, a refusal of the tenant's
+// plan or the database's.
 func (w *Workspace) AddDocument(ctx context.Context, title, text string) (Document, error) {
 	title, err := clean("title", title, MaxTitle)
 	if err != nil {
@@ -54,43 +56,60 @@ func (w *Workspace) AddDocument(ctx context.Context, title, text string) (Docume
 		return Document{}, err
 	}
 	d := Document{ID: newID(), Title: title, Text: text, Words: model.Words(text), CreatedAt: w.now()}
-	err = w.inTx(ctx, func(tx *sql.Tx) error {
-		if _, err := tx.ExecContext(ctx,
-			`INSERT INTO documents (id, title, body, words, created_at) VALUES ($1, $2, $3, $4, $5)`,
-			d.ID, d.Title, d.Text, d.Words, stamp(d.CreatedAt)); err != nil {
-			return fmt.Errorf("workspace: add a document: %w", err)
-		}
-		return w.record(ctx, tx, event{kind: kindDocument, wordsIn: d.Words})
+	err = w.limits.keep(ctx, len(title)+len(text), func() error {
+		return w.inTx(ctx, func(tx *sql.Tx) error { return w.insert(ctx, tx, d) })
 	})
 	return d, err
 }
 
-// SummariseDocument summarises a document and keeps the summary with it, or fails
-// with ErrNotFound.
+func (w *Workspace) insert(ctx context.Context, tx *sql.Tx, d Document) error {
+	if _, err := tx.ExecContext(ctx,
+		`INSERT INTO documents (id, title, body, words, created_at) VALUES ($1, $2, $3, $4, $5)`,
+		d.ID, d.Title, d.Text, d.Words, stamp(d.CreatedAt)); err != nil {
+		return fmt.Errorf("workspace: add a document: %w", err)
+	}
+	return w.record(ctx, tx, event{kind: kindDocument, wordsIn: d.Words})
+}
+
+// SummariseDocument summarises a document and keeps the summary with it. Errors are
+// ErrNotFound, a refusal of the tenant's plan, or the database's.
 func (w *Workspace) SummariseDocument(ctx context.Context, id string) error {
 	d, err := w.Document(ctx, id)
 	if err != nil {
 		return err
 	}
 	summariser := model.Summarise{}
-	summary, err := summariser.Reply(ctx, []model.Turn{{Role: model.User, Text: d.Text}})
-	if err != nil {
-		return fmt.Errorf("workspace: summarise: %w", err)
-	}
-	return w.inTx(ctx, func(tx *sql.Tx) error {
-		if err := mustAffect(tx.ExecContext(ctx, `UPDATE documents SET summary = $2 WHERE id = $1`, id, summary)); err != nil {
-			return err
+	return w.limits.charge(ctx, summariser.Name(), d.Words, func() (int, error) {
+		summary, err := summariser.Reply(ctx, []model.Turn{{Role: model.User, Text: d.Text}})
+		if err != nil {
+			return 0, fmt.Errorf("workspace: summarise: %w", err)
 		}
-		return w.record(ctx, tx, event{
-			kind: kindSummary, model: summariser.Name(), wordsIn: d.Words, wordsOut: model.Words(summary),
+		took := model.Words(summary)
+		return d.Words + took, w.inTx(ctx, func(tx *sql.Tx) error {
+			if err := mustAffect(tx.ExecContext(ctx, `UPDATE documents SET summary = $2 WHERE id = $1`, id, summary)); err != nil {
+				return err
+			}
+			return w.record(ctx, tx, event{kind: kindSummary, model: summariser.Name(), wordsIn: d.Words, wordsOut: took})
 		})
 	})
 }
 
-// DeleteDocument removes a document, or fails with ErrNotFound.
+// DeleteDocument removes a document and makes room for another, or fails with
+// ErrNotFound.
 func (w *Workspace) DeleteDocument(ctx context.Context, id string) error {
 	if !isID(id) {
 		return ErrNotFound
 	}
-	return mustAffect(w.db.ExecContext(ctx, `DELETE FROM documents WHERE id = $1`, id))
+	var freed int64
+	err := w.inTx(ctx, func(tx *sql.Tx) error {
+		err := tx.QueryRowContext(ctx, `DELETE FROM documents WHERE id = $1 RETURNING `+size, id).Scan(&freed)
+		if errors.Is(err, sql.ErrNoRows) {
+			return ErrNotFound
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return w.limits.release(ctx, freed)
 }

@@ -40,12 +40,17 @@ type Workspace struct {
 	db     *sql.DB
 	models model.Catalog
 	now    func() time.Time
+	limits limits
 }
 
 // New returns a Workspace on db, which is opened over an isolation.Pool. now is the
 // clock, usually time.Now.
-func New(db *sql.DB, models model.Catalog, now func() time.Time) *Workspace {
-	return &Workspace{db: db, models: models, now: now}
+func New(db *sql.DB, models model.Catalog, now func() time.Time, opts ...Option) *Workspace {
+	w := &Workspace{db: db, models: models, now: now}
+	for _, opt := range opts {
+		opt(w)
+	}
+	return w
 }
 
 // Models returns the models on offer.

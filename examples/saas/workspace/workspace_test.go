@@ -57,7 +57,9 @@ func TestConversation(t *testing.T) {
 	c, err := work.Start(acme, "echo", "  First question of a long morning, with more words than fit into a title\r\nand a second line ")
 	require.NoError(t, err)
 	assert.Equal(t, "First question of a long morning, with more words than fit…", c.Title)
-	require.NoError(t, work.Prompt(acme, c.ID, "summarise", "Second."))
+	reply, err := work.Prompt(acme, c.ID, "summarise", "Second.")
+	require.NoError(t, err)
+	assert.Equal(t, "Second.", reply)
 
 	got, err := work.Conversation(acme, c.ID)
 	require.NoError(t, err)
@@ -69,7 +71,8 @@ func TestConversation(t *testing.T) {
 	assert.Equal(t, workspace.Message{Role: model.Assistant, Model: "summarise", Text: "Second.", CreatedAt: noon}, thread[3])
 	assert.NotContains(t, thread[0].Text, "\r")
 
-	require.ErrorIs(t, work.Prompt(globex, c.ID, "echo", "mine?"), workspace.ErrNotFound)
+	_, err = work.Prompt(globex, c.ID, "echo", "mine?")
+	require.ErrorIs(t, err, workspace.ErrNotFound)
 	require.ErrorIs(t, work.DeleteConversation(globex, c.ID), workspace.ErrNotFound)
 	require.NoError(t, work.DeleteConversation(acme, c.ID))
 	thread, err = work.Messages(acme, c.ID)
@@ -85,7 +88,10 @@ func TestPromptsAtOnceKeepTheirOrder(t *testing.T) {
 	const prompts = 10
 	var all sync.WaitGroup
 	for i := range prompts {
-		all.Go(func() { assert.NoError(t, work.Prompt(acme, c.ID, "echo", fmt.Sprint("prompt ", i))) })
+		all.Go(func() {
+			_, err := work.Prompt(acme, c.ID, "echo", fmt.Sprint("prompt ", i))
+			assert.NoError(t, err)
+		})
 	}
 	all.Wait()
 	thread, err := work.Messages(acme, c.ID)
@@ -220,7 +226,7 @@ func BenchmarkPrompt(b *testing.B) {
 	c, err := work.Start(acme, "echo", "begin")
 	require.NoError(b, err)
 	for b.Loop() {
-		if err := work.Prompt(acme, c.ID, "echo", "hello"); err != nil {
+		if _, err := work.Prompt(acme, c.ID, "echo", "hello"); err != nil {
 			b.Fatal(err)
 		}
 	}

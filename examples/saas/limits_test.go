@@ -1,0 +1,56 @@
+package main
+
+import (
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/tenancy-go/tenancy/quota"
+)
+
+func TestPlans(t *testing.T) {
+	t.Parallel()
+	catalog, err := quota.ParseCatalog(plansJSON)
+	require.NoError(t, err)
+	for name, want := range map[string][]int64{
+		"free": {60, 1000, 10_000}, "pro": {300, 10_000, 100_000}, "business": {1000, 50_000, 1_000_000},
+	} {
+		plan, err := catalog.Plan(name)
+		require.NoError(t, err)
+		var got []int64
+		for _, w := range plan.Limits["requests"].Windows {
+			got = append(got, w.Limit)
+		}
+		assert.Equal(t, want, got, name)
+	}
+}
+
+func TestGuardRefusesAnAddress(t *testing.T) {
+	t.Parallel()
+	app, err := Open(t.Context(), Config{Domain: "localhost", Dir: t.TempDir(), PerAddress: 3}, slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, app.Close()) })
+	ask := func(target, addr string) *httptest.ResponseRecorder {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, target, nil)
+		r.Header.Set("Accept", "text/html")
+		r.RemoteAddr = addr
+		w := httptest.NewRecorder()
+		app.Handler.ServeHTTP(w, r)
+		return w
+	}
+	for _, target := range []string{"http://localhost/", "http://nobody.localhost/", "http://acme.localhost/"} {
+		assert.NotEqual(t, http.StatusTooManyRequests, ask(target, "192.0.2.1:1").Code)
+	}
+	var refused *httptest.ResponseRecorder
+	for range 4 { // a minute may begin meanwhile
+		refused = ask("http://localhost/", "192.0.2.1:2")
+	}
+	assert.Equal(t, http.StatusTooManyRequests, refused.Code)
+	assert.Contains(t, refused.Body.String(), "from your address")
+	assert.NotEmpty(t, refused.Header().Get("Retry-After"))
+	assert.NotEqual(t, http.StatusTooManyRequests, ask("http://localhost/", "192.0.2.2:1").Code, "another address")
+}
