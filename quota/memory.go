@@ -2,6 +2,7 @@ package quota
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -125,7 +126,7 @@ func (s *MemoryStore) charge(t Taking, now int64) Taken {
 		counter := s.counter(t.Tenant, c.Counter)
 		refusal, back := counter.take(c, t, now, &granted[i])
 		if refusal.Cause != CauseNone {
-			for _, u := range undo {
+			for _, u := range slices.Backward(undo) { // a counter may have been charged twice
 				u()
 			}
 			refusal.Refused = i

@@ -22,7 +22,7 @@ type settler struct {
 
 type settlement struct {
 	taking Taking
-	then   func() // once the store heard; may be nil
+	then   func(Taken) // once the store heard; may be nil
 }
 
 // maxBatch is how many corrections of one tenant go in one call.
@@ -38,14 +38,30 @@ func (s *settler) add(id tenant.ID, r Return, then func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if last := len(s.queue) - 1; last > 0 && then == nil { // not the first, which may be on its way
-		if l := &s.queue[last]; l.taking.Tenant == id && l.then == nil && len(l.taking.Returns) < maxBatch {
+		if l := &s.queue[last]; l.taking.Tenant == id && l.then == nil && len(l.taking.Charges) == 0 && len(l.taking.Returns) < maxBatch {
 			l.taking.Returns = append(l.taking.Returns, r)
 			return
 		}
 	}
 	t := s.s.taking(id)
 	t.Returns = []Return{r}
-	s.queue = append(s.queue, settlement{t, then})
+	next := settlement{taking: t}
+	if then != nil {
+		next.then = func(Taken) { then() }
+	}
+	s.push(next)
+}
+
+// ask queues t, and calls then with the answer.
+func (s *settler) ask(t Taking, then func(Taken)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.push(settlement{t, then})
+}
+
+// push adds to the queue, under mu.
+func (s *settler) push(next settlement) {
+	s.queue = append(s.queue, next)
 	if !s.running {
 		s.running, s.idle = true, make(chan struct{})
 		go s.run()
@@ -66,7 +82,7 @@ func (s *settler) run() {
 		next := s.queue[0]
 		s.mu.Unlock()
 		ctx, cancel := context.WithTimeout(context.Background(), s.s.timeout)
-		_, err := s.s.store.Take(ctx, next.taking)
+		taken, err := s.s.store.Take(ctx, next.taking)
 		cancel()
 		if err != nil {
 			failures++
@@ -74,12 +90,12 @@ func (s *settler) run() {
 			continue
 		}
 		failures = 0
+		if next.then != nil {
+			next.then(taken)
+		}
 		s.mu.Lock()
 		s.queue = s.queue[1:]
 		s.mu.Unlock()
-		if next.then != nil {
-			next.then()
-		}
 	}
 }
 

@@ -46,19 +46,30 @@ func (s *sharing) taking(id tenant.ID) Taking {
 	return Taking{ID: s.holder + "-" + strconv.FormatUint(s.serial.Add(1), 36), Tenant: id, Holder: s.holder, TTL: s.ttl}
 }
 
-// take carries out t, in bounded time. ok is false if the store cannot say.
-func (s *sharing) take(ctx context.Context, t Taking) (taken Taken, ok bool) {
+// reply is what is known of a call.
+type reply int
+
+const (
+	answered reply = iota
+	unasked        // the store is left alone for now
+	unknown        // it may have done what it was asked, or may do it yet
+)
+
+// take carries out t, in bounded time.
+func (s *sharing) take(ctx context.Context, t Taking) (Taken, reply) {
 	if !s.breaker.allows(s.clk.exact()) {
-		return Taken{}, false
+		return Taken{}, unasked
 	}
 	within, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	taken, err := s.store.Take(within, t)
-	if err != nil && ctx.Err() != nil { // the caller's own context ended: the store is not to blame
-		return Taken{}, false
+	if err == nil || ctx.Err() == nil { // if the caller's own context ended, the store is not to blame
+		s.heard(ctx, err == nil)
 	}
-	s.heard(ctx, err == nil)
-	return taken, err == nil
+	if err != nil {
+		return Taken{}, unknown
+	}
+	return taken, answered
 }
 
 // heard takes down whether the store answered.
@@ -98,22 +109,24 @@ func (a *Account) claimShared(ctx context.Context, s *accountState, g *Grant, pa
 				}
 				shared.abandon(a.id, &parts[j])
 			}
-			return a.claimAlone(ctx, s, g, parts)
+			return a.claimAlone(ctx, s, g, parts, nil)
 		}
 	}
-	taken, ok := shared.take(ctx, t)
+	taken, known := shared.take(ctx, t)
 	for at, i := range charged {
 		if p := &parts[i]; p.limit.Kind != Rate {
 			held := int64(0)
-			if ok && taken.OK {
+			if known == answered && taken.OK {
 				held = taken.Granted[at].N
 			}
-			shared.holdings.end(a.id, p.counter(), held, ok)
+			shared.holdings.end(a.id, p.counter(), held, known != unknown)
 		}
 	}
 	switch {
-	case !ok:
-		return a.claimAlone(ctx, s, g, parts)
+	case known == unasked:
+		return a.claimAlone(ctx, s, g, parts, nil)
+	case known == unknown:
+		return a.claimAlone(ctx, s, g, parts, &t)
 	case !taken.OK:
 		return a.refusedShared(ctx, s, g, parts, charged, taken)
 	default:
@@ -173,8 +186,22 @@ func (a *Account) refusedShared(ctx context.Context, s *accountState, g *Grant, 
 }
 
 // claimAlone decides without the store: each limit does what its Outage says, and what
-// was let in is told to the store once it is back.
-func (a *Account) claimAlone(ctx context.Context, s *accountState, g *Grant, parts []part) Decision {
+// was let in is told to the store once it is back. If open is not nil, the store was asked
+// that and may yet have counted it.
+func (a *Account) claimAlone(ctx context.Context, s *accountState, g *Grant, parts []part, open *Taking) Decision {
+	d := a.decideAlone(ctx, s, g, parts)
+	if open != nil {
+		a.e.shared.resolve(*open, d.OK)
+	}
+	for i := range parts {
+		if p := &parts[i]; d.OK && p.alone {
+			a.e.shared.owe(a.id, p, open != nil)
+		}
+	}
+	return d
+}
+
+func (a *Account) decideAlone(ctx context.Context, s *accountState, g *Grant, parts []part) Decision {
 	for i := range parts {
 		if p := &parts[i]; !p.unlimited() && p.limit.Outage == Close && !p.limit.Shadow {
 			d := p.limit.rule.refused(CauseUnavailable, noWindow, never, 0)
@@ -204,25 +231,39 @@ func (a *Account) claimAlone(ctx context.Context, s *accountState, g *Grant, par
 		}
 		p.at, p.alone = a.e.clk.exact(), true
 	}
-	for i := range parts {
-		if p := &parts[i]; p.alone {
-			a.e.shared.owe(a.id, p)
-		}
-	}
 	g.parts = parts
 	a.tell(ctx, parts)
 	least.code |= degradedBit
 	return least
 }
 
-// owe tells the store of what was let in without it, once it is back.
-func (s *sharing) owe(id tenant.ID, p *part) {
+// owe tells the store of what was let in without it, once it is back: of rates unless
+// resolve does.
+func (s *sharing) owe(id tenant.ID, p *part, resolved bool) {
 	p.remote, p.reserved = true, p.claim.N
-	if p.limit.Kind == Rate {
+	switch {
+	case p.limit.Kind != Rate:
+		s.holdings.assume(id, p.counter(), p.claim.N)
+	case !resolved:
 		s.settler.add(id, Return{Counter: p.counter(), N: -p.claim.N}, nil)
-		return
 	}
-	s.holdings.assume(id, p.counter(), p.claim.N)
+}
+
+// resolve asks the store again, with the same ID, what became of t, once it is back,
+// and puts right what is not as it was decided meanwhile: whether t's rates were let in.
+func (s *sharing) resolve(t Taking, letIn bool) {
+	s.settler.ask(t, func(taken Taken) {
+		for _, c := range t.Charges {
+			switch {
+			case c.Terms.Kind != Rate:
+				s.holdings.assume(t.Tenant, c.Counter, 0) // says what is held
+			case taken.OK && !letIn:
+				s.settler.add(t.Tenant, Return{Counter: c.Counter, N: c.N, At: taken.At}, nil)
+			case letIn && !taken.OK:
+				s.settler.add(t.Tenant, Return{Counter: c.Counter, N: -c.N}, nil)
+			}
+		}
+	})
 }
 
 // unlimited reports whether p has nothing to count, also for a limit that only looks and

@@ -2,6 +2,7 @@ package quota_test
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"testing"
 
@@ -91,9 +92,8 @@ func TestSourceSuiteCatches(t *testing.T) {
 		{"for all tenants", brokenSource{set: func(o *quota.Override) { o.Tenant = "acme" }}, "overrides are apart"},
 		{"without children", brokenSource{set: func(o *quota.Override) { o.Children = false }}, "overrides are as they were set"},
 		{"numbers are rounded", brokenSource{overrides: changed(func(o *quota.Override) {
-			if _, ok := o.Patch["rank"]; ok {
-				o.Patch["rank"] = float64(1 << 53)
-			}
+			o.Patch = maps.Clone(o.Patch)
+			o.Patch["rank"] = float64(1 << 53)
 		})}, "overrides are as they were set"},
 		{"takes any version", brokenSource{catalog: func() func(quota.Document) {
 			version := int64(0)
