@@ -10,8 +10,8 @@ FUZZ_TIME ?= 10s
 help: ## Show this help.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-servers: ## Install what the tests need beside Go: PostgreSQL, PgBouncer and a C compiler.
-	@.ci/install cc postgresql pgbouncer
+servers: ## Install what the tests need beside Go: PostgreSQL, PgBouncer, Redis and a C compiler.
+	@.ci/install cc postgresql pgbouncer redis
 
 test: servers ## Run all tests under the race detector, on real servers.
 	@status=0; for module in $(MODULES); do \

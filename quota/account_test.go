@@ -233,6 +233,9 @@ func TestResources(t *testing.T) {
 	assert.True(t, d.OK)
 	_, d = free.Claim(t.Context(), quota.Claim{Limit: models, Key: "large-1", N: 1})
 	assert.ErrorIs(t, d.Err(), quota.ErrNotInPlan)
+	assert.Equal(t, "models/large-1", d.Limit())
+	_, d = free.Claim(t.Context(), quota.Claim{Limit: models, N: 1})
+	assert.ErrorIs(t, d.Err(), quota.ErrInvalid, "without a key")
 }
 
 func TestFeatures(t *testing.T) {

@@ -85,9 +85,17 @@ func (b *burst) force(c cell, n, now int64) {
 
 // refund takes n units back that came at the time at, save what of them was due since.
 func (b *burst) refund(c cell, n, at, now int64) {
-	if back := b.spread(n) - max(0, now-at); back > 0 {
+	if back := b.back(n, at, now); back > 0 {
 		atomic.AddInt64(&c[b.word], -back)
 	}
+}
+
+// back returns the time that n units, which came at the time at, still take up.
+func (b *burst) back(n, at, now int64) int64 {
+	if at < now-maxSpread {
+		return 0
+	}
+	return max(0, b.spread(n)-max(0, now-at))
 }
 
 // owed returns the units that came ahead of the rate, as of now.

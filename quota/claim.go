@@ -92,15 +92,21 @@ func (a *Account) claimOnce(ctx context.Context, s *accountState, g *Grant, clai
 
 // parts adds to parts what c asks for. It refuses what the plan does not have.
 func (s *accountState) parts(parts []part, c Claim) ([]part, Decision) {
-	if c.N < 0 || c.N > maxUnits {
+	l := at(s.plan.limits, c.Limit.index)
+	if c.N < 0 || c.N > maxUnits || l != nil && l.Kind == Bandwidth {
 		return parts, because(CauseInvalid, c.Limit.name)
 	}
-	if l := at(s.plan.limits, c.Limit.index); l != nil && l.Kind != Bandwidth {
+	if l != nil {
 		return append(parts, part{claim: c, asked: c.Limit, limit: l}), Decision{OK: true}
 	}
 	set := at(s.plan.resources, c.Limit.index)
-	if set == nil || !set.Allows(c.Key) {
+	switch {
+	case set == nil:
 		return parts, because(CauseNotInPlan, c.Limit.name)
+	case c.Key == "":
+		return parts, because(CauseInvalid, c.Limit.name)
+	case !set.Allows(c.Key):
+		return parts, because(CauseNotInPlan, limitName(c.Limit.name, clip(c.Key)))
 	}
 	for _, own := range set.limits {
 		if match(own.pattern, c.Key) {

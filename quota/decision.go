@@ -67,13 +67,17 @@ func (d Decision) Cause() Cause {
 	return Cause(d.code)
 }
 
-// Remaining returns the units left before the next refusal, as far as is known, or 0
-// after a refusal.
+// Remaining returns the units left before the next refusal, as far as is known and with
+// what grace lets in; 0 after a refusal, and Unlimited where nothing bounds them.
 func (d Decision) Remaining() int64 {
-	if d.OK {
+	switch {
+	case !d.OK:
+		return 0
+	case d.amount >= maxUnits:
+		return Unlimited
+	default:
 		return d.amount
 	}
-	return 0
 }
 
 // RetryAfter returns when a refused request may be let in if no others come, or 0 if
@@ -102,7 +106,8 @@ const (
 
 var causes = [...]string{
 	"none", "limit exceeded", "more than the limit allows at once", "too many at once", "no room left", "not in the plan",
-	"quota store unavailable", "invalid number of units",
+	"quota store unavailable",
+	"not a claim of this limit: want 0 to 2^53 units, Claim for what is held or kept or per key, a Key for resources, and package bandwidth for bandwidth",
 }
 
 func (c Cause) String() string {

@@ -45,4 +45,8 @@
 // counts. An account stays while the process runs: about 700 bytes with three limits.
 // Counters of keys that decide as new ones would make room for others; see
 // [KeyedLimiter].
+//
+// Replicas that are to count together share a [Store] (see [WithStore]), in package
+// redisquota or sqlquota. Then each decision is one call to it, and what happens while
+// it is down is a matter of the limit: see [Outage].
 package quota

@@ -42,6 +42,9 @@ func (f fields) write(h http.Header, a *Account, g *Grant, claims []Claim, d Dec
 	if len(rules) == 0 {
 		return
 	}
+	if !d.OK && d.rule == least.rule && d.amount > 0 {
+		least.reset = now + d.amount // when there is room for this one: what Retry-After says
+	}
 	if f.standard {
 		h["Ratelimit-Policy"] = policies(rules)
 		h["Ratelimit"] = []string{least.item(now)}

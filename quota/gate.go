@@ -137,7 +137,10 @@ func NewGate(e *Enforcer, opts ...GateOption) (*Gate, error) {
 	for _, opt := range opts {
 		opt(&g.config)
 	}
-	return g, g.config.err
+	if g.config.err != nil {
+		return nil, g.config.err
+	}
+	return g, nil
 }
 
 // Middleware returns a handler that calls next for each request that the plan of

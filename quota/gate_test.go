@@ -79,7 +79,7 @@ func TestGate(t *testing.T) {
 	refused := serve(t, h, "acme")
 	assert.Equal(t, http.StatusTooManyRequests, refused.Code)
 	assert.Equal(t, "80", refused.Header().Get("Retry-After"), "a third of the minute before must have passed out")
-	assert.Equal(t, `"requests-minute";r=0;t=60`, refused.Header().Get("RateLimit"))
+	assert.Equal(t, `"requests-minute";r=0;t=80`, refused.Header().Get("RateLimit"))
 	assert.Equal(t, "application/problem+json", refused.Header().Get("Content-Type"))
 	assert.JSONEq(t, `{
 		"type": "https://iana.org/assignments/http-problem-types#quota-exceeded",

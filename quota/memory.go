@@ -307,9 +307,12 @@ func (c *storedCounter) giveBack(r Return, holder string, now int64) {
 	if r.N < 0 {
 		c.used -= r.N
 	}
-	if b := r.Terms.burst(); b != nil && r.N > 0 {
-		c.arrival -= max(0, b.spread(r.N)-max(0, now-instant(r.At)))
-	} else if b != nil {
+	b := r.Terms.burst()
+	switch {
+	case b == nil || b.limit == 0:
+	case r.N > 0:
+		c.arrival -= b.back(r.N, instant(r.At), now)
+	default:
 		c.arrival = b.after(c.arrival, -r.N, now)
 	}
 }

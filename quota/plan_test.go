@@ -211,6 +211,15 @@ func TestOverridesAreChecked(t *testing.T) {
 		func(o *quota.Override) { o.Reason = "" },
 		func(o *quota.Override) { o.Patch = nil },
 		func(o *quota.Override) { o.Patch = quota.Document{"limit": 1} },
+		func(o *quota.Override) {
+			o.Patch = quota.Document{"limits": map[string]any{"requests": map[string]any{"windows": map[string]any{"minut": 30}}}}
+		},
+		func(o *quota.Override) {
+			o.Patch = quota.Document{"limits": map[string]any{"requests": map[string]any{"warm": 0.5}}}
+		},
+		func(o *quota.Override) {
+			o.Patch = quota.Document{"limits": map[string]any{"requests": map[string]any{"windows": map[string]int{"minute": 30}}}}
+		},
 	} {
 		bad := good
 		spoil(&bad)

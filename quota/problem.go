@@ -44,6 +44,8 @@ func problemOf(err error) problem.Problem {
 	switch {
 	case errors.As(err, &refused):
 		return refused.problem()
+	case errors.Is(err, ErrNotInPlan):
+		return problem.Problem{Type: problem.Type("not-in-plan"), Title: "Not in the plan", Status: http.StatusForbidden}
 	case errors.Is(err, tenant.ErrNoTenant):
 		return problem.Problem{Type: problem.Type("tenant-required"), Title: "The request names no tenant", Status: http.StatusBadRequest}
 	default:

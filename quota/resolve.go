@@ -36,6 +36,24 @@ func (o Override) Validate() error {
 	return err
 }
 
+// CheckOverride returns an error if o fits none of the plans: tenants that have it would
+// be refused. It cannot know which plan a tenant will have; Resolve tells for one.
+func (c *Catalog) CheckOverride(o Override) error {
+	if err := o.Validate(); err != nil {
+		return err
+	}
+	o.Expires, o.Children = time.Time{}, false
+	var fault error
+	for _, name := range sortedKeys(c.complete) {
+		_, err := c.Resolve(tenant.Tenant{ID: o.Tenant, Plan: name}, []Override{o}, time.Time{})
+		if err == nil {
+			return nil
+		}
+		fault = err
+	}
+	return fault
+}
+
 // Layer is where a value of a tenant's plan comes from.
 type Layer string
 
@@ -49,10 +67,10 @@ const (
 
 // Origin says where a value comes from.
 type Origin struct {
-	Layer   Layer
-	Name    string    // of the plan or the override
-	Reason  string    // of the override
-	Expires time.Time // of the override
+	Layer   Layer     `json:"layer"`
+	Name    string    `json:"name"`             // of the plan or the override
+	Reason  string    `json:"reason,omitempty"` // of the override
+	Expires time.Time `json:"expires,omitzero"` // of the override
 }
 
 // Resolved is the plan of one tenant, with all that applies to it.

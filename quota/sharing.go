@@ -88,6 +88,9 @@ func (s *sharing) heard(ctx context.Context, ok bool) {
 // the store cannot say, each limit does what its Outage says.
 func (a *Account) claimShared(ctx context.Context, s *accountState, g *Grant, parts []part) Decision {
 	shared := a.e.shared
+	if ctx.Err() != nil {
+		return a.unheard(ctx, parts)
+	}
 	t := shared.taking(a.id)
 	charged := make([]int, 0, len(parts)) // the part of each charge
 	for i := range parts {
@@ -125,6 +128,9 @@ func (a *Account) claimShared(ctx context.Context, s *accountState, g *Grant, pa
 	switch {
 	case known == unasked:
 		return a.claimAlone(ctx, s, g, parts, nil)
+	case known == unknown && ctx.Err() != nil: // nobody is left to let in
+		shared.resolve(t, false)
+		return a.unheard(ctx, parts)
 	case known == unknown:
 		return a.claimAlone(ctx, s, g, parts, &t)
 	case !taken.OK:
@@ -132,6 +138,16 @@ func (a *Account) claimShared(ctx context.Context, s *accountState, g *Grant, pa
 	default:
 		return a.grantShared(ctx, s, g, parts, taken, charged)
 	}
+}
+
+// unheard refuses whose context ended before the store could say.
+func (a *Account) unheard(ctx context.Context, parts []part) Decision {
+	d := because(CauseUnavailable, "")
+	if len(parts) > 0 {
+		d = parts[0].limit.rule.refused(CauseUnavailable, noWindow, never, 0)
+		a.refuse(ctx, parts[0].claim, d)
+	}
+	return d
 }
 
 // abandon ends what holdings.begin began for p.

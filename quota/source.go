@@ -72,6 +72,11 @@ func (s *MemorySource) SetOverride(o Override) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.catalog != nil {
+		if err := s.catalog.CheckOverride(o); err != nil {
+			return err
+		}
+	}
 	kept := s.overrides[o.Tenant]
 	i, found := slices.BinarySearchFunc(kept, o.ID, func(o Override, id string) int { return strings.Compare(o.ID, id) })
 	o.Version = 1

@@ -173,6 +173,14 @@ func (c Counter) validate() error {
 	case c.Terms.Kind != Rate && c.Terms.Kind != Concurrent && c.Terms.Kind != Stock:
 		return fmt.Errorf("%w: counter %s: no store counts limits of kind %s", ErrInvalid, c.Limit, c.Terms.Kind)
 	}
+	for _, w := range c.Terms.Windows {
+		if err := w.validate(c.Limit); err != nil {
+			return err
+		}
+		if w.normal().Roll == Calendar && c.Terms.Zone == nil {
+			return fmt.Errorf("%w: counter %s: nil Zone; want time.UTC or the tenant's", ErrInvalid, c.Limit)
+		}
+	}
 	return nil
 }
 

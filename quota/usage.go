@@ -9,22 +9,25 @@ import (
 // Usage is what a tenant has used of one limit, beside what it may use: for a page
 // or a report.
 type Usage struct {
-	Limit   string
-	Kind    Kind
-	Windows []WindowUsage // of Rate per tenant; empty if it has none, and for other kinds
-	Used    int64         // of Stock and Concurrent per tenant
-	Max     int64         // of the other kinds, or Unlimited
-	Warned  bool          // the soft limit is passed
+	Limit   string        `json:"limit"`
+	Kind    Kind          `json:"kind"`
+	Windows []WindowUsage `json:"windows,omitempty"` // of Rate per tenant; empty if it has none, and for other kinds
+	Used    int64         `json:"used"`              // of Stock and Concurrent per tenant
+	Max     int64         `json:"max"`               // of the other kinds, or Unlimited
+	Warned  bool          `json:"warned"`            // the soft limit is passed
 }
 
 // WindowUsage is what was used of a window.
 type WindowUsage struct {
 	Window
-	Used      int64
-	Remaining int64     // without what grace lets in
-	Resets    time.Time // when what was used until now no longer counts, or begins to count less
-	Warned    bool      // the soft limit is passed
+	Used      int64     `json:"used"`
+	Remaining int64     `json:"remaining"` // without what grace lets in
+	Resets    time.Time `json:"resets"`    // when what was used until now no longer counts, or begins to count less
+	Warned    bool      `json:"warned"`    // the soft limit is passed
 }
+
+// String returns what was used of what.
+func (u WindowUsage) String() string { return fmt.Sprintf("%d of %s", u.Used, u.Window) }
 
 // Usage returns what the tenant has used of all limits of its plan, by name.
 // Limits per key, and of bandwidth, are left out. It fails only where a [Store] does.

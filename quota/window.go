@@ -68,9 +68,9 @@ const (
 
 // Window is so many units per period.
 type Window struct {
-	Per   Period
-	Limit int64
-	Roll  Roll // "" stands for the default of the period
+	Per   Period `json:"per"`
+	Limit int64  `json:"limit"`
+	Roll  Roll   `json:"roll,omitempty"` // "" stands for the default of the period
 }
 
 // maxUnits bounds limits and charges. JSON and JavaScript keep numbers up to it.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/tenancy-go/tenancy/internal/problem"
+	"github.com/tenancy-go/tenancy/quota"
 	"github.com/tenancy-go/tenancy/tenant"
 )
 
@@ -41,6 +42,7 @@ func (e *ExceededError) Unwrap() error { return ErrExceeded }
 //
 //   - 429 bandwidth-exceeded with Retry-After for an [ExceededError];
 //   - what [tenant.WriteError] answers for a context without a tenant;
+//   - 403 not-in-plan for quota.ErrNotInPlan, see [ByPlan];
 //   - 503 bandwidth-unavailable with Retry-After for any other.
 //
 // The names are the ends of the type URIs. Handlers may use it for the errors of a
@@ -58,6 +60,8 @@ func WriteError(w http.ResponseWriter, r *http.Request, err error) {
 		})
 	case errors.Is(err, tenant.ErrNoTenant):
 		tenant.WriteError(w, r, err)
+	case errors.Is(err, quota.ErrNotInPlan):
+		quota.WriteError(w, r, err)
 	default:
 		problem.Write(w, r, problem.Problem{
 			Type:       problem.Type("bandwidth-unavailable"),

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/tenancy-go/tenancy/internal/problem"
+	"github.com/tenancy-go/tenancy/quota"
 	"github.com/tenancy-go/tenancy/tenant"
 )
 
@@ -20,15 +21,19 @@ const comeBack = 5 * time.Second
 //   - 413 request-too-large for [ErrTooLarge];
 //   - 503 overloaded with Retry-After for any other [Error];
 //   - what tenant.WriteError does without a tenant;
+//   - 403 not-in-plan for quota.ErrNotInPlan, see [ByPlan];
 //   - 503 share-unavailable with Retry-After when the tenant's share cannot be told.
 //
 // The names are the ends of the type URIs. Nothing of err itself is sent.
 func WriteError(w http.ResponseWriter, r *http.Request, err error) {
-	if errors.Is(err, tenant.ErrNoTenant) {
+	switch {
+	case errors.Is(err, tenant.ErrNoTenant):
 		tenant.WriteError(w, r, err)
-		return
+	case errors.Is(err, quota.ErrNotInPlan):
+		quota.WriteError(w, r, err)
+	default:
+		problem.Write(w, r, problemOf(err))
 	}
-	problem.Write(w, r, problemOf(err))
 }
 
 func problemOf(err error) problem.Problem {

@@ -1,0 +1,73 @@
+package redistest
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"runtime"
+	"strconv"
+)
+
+// process is a running server.
+type process struct {
+	cmd  *exec.Cmd
+	done chan struct{} // closed when it has ended
+}
+
+// launch starts the program of s. The goroutine that waits for it keeps the thread that
+// started it: the kernel sends the death signal when that thread ends.
+func launch(s *Server) (*process, error) {
+	log, err := os.OpenFile(s.logPath(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("redistest: %w", err)
+	}
+	defer func() { _ = log.Close() }()
+	cmd := exec.CommandContext(context.Background(), s.program, s.settings()...)
+	cmd.Dir, cmd.Env = s.dir, []string{"PATH=/usr/bin:/bin", "LC_ALL=C", "TZ=UTC"}
+	cmd.Stdout, cmd.Stderr = log, log
+	cmd.SysProcAttr = attributes(s.user)
+	p := &process{cmd: cmd, done: make(chan struct{})}
+	started := make(chan error, 1)
+	go func() {
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		defer close(p.done)
+		err := cmd.Start()
+		started <- err
+		if err == nil {
+			_ = cmd.Wait() // how it ended stands in its log
+		}
+	}()
+	if err := <-started; err != nil {
+		return nil, fmt.Errorf("redistest: start redis-server: %w", err)
+	}
+	return p, nil
+}
+
+// settings are the server's options on its command line.
+func (s *Server) settings() []string {
+	args := []string{
+		"--port", strconv.Itoa(s.port),
+		"--bind", host,
+		"--dir", s.dir,
+		"--save", "",
+		"--appendfsync", "no", // what was written outlives the process, if not the machine
+		"--enable-debug-command", "local",
+		"--io-threads", "1",
+	}
+	if s.config.persistent {
+		args = append(args, "--appendonly", "yes")
+	}
+	if s.config.cluster {
+		args = append(args, "--cluster-enabled", "yes", "--cluster-config-file", "nodes.conf",
+			"--cluster-port", strconv.Itoa(s.bus), "--cluster-node-timeout", "5000")
+	}
+	return args
+}
+
+// kill ends the server at once, and returns when it is gone.
+func (p *process) kill() {
+	_ = p.cmd.Process.Kill() // fails for one that has ended
+	<-p.done
+}

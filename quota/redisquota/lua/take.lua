@@ -1,0 +1,39 @@
+-- Takes and returns units of one tenant. KEYS[1] is where the answer is remembered.
+-- ARGV: the time, the holder, how long it holds, terms, returns, charges. The answer is
+-- words: 1, the time, and of each charge the units granted, the units left and the
+-- nanoseconds of use; or 0, the time, the charge refused, why, the window and the
+-- nanoseconds to wait.
+
+local answer = redis.call('GET', KEYS[1])
+if answer then return answer end
+
+local all_terms = read_list(read_terms)
+
+for _ = 1, number() do
+  local index, terms = number(), all_terms[number()]
+  local back = { n = number(), ms = number(), ns = number(), kept = number(), exact = word() == '1' }
+  counter(index, terms):give_back(terms, back)
+end
+
+-- charge_all returns the words of the answer. It undoes its charges if one is refused.
+local function charge_all()
+  local words, marks = { '1', text(now) }, {}
+  for i = 0, number() - 1 do
+    local index, terms = number(), all_terms[number()]
+    local c = counter(index, terms)
+    marks[#marks + 1] = { c, c:mark() }
+    local granted, more = c:charge(terms, number(), number())
+    if not granted then
+      for m = #marks, 1, -1 do marks[m][1]:undo(marks[m][2]) end
+      words = { '0', text(now), text(i) }
+    end
+    for _, w in ipairs(more) do words[#words + 1] = w end
+    if not granted then break end
+  end
+  return table.concat(words, ' ')
+end
+
+answer = charge_all()
+for _, c in pairs(counters) do c:save() end
+redis.call('SET', KEYS[1], answer, 'PX', 60000)
+return answer

@@ -1,0 +1,174 @@
+package sqlquota
+
+import (
+	"encoding/hex"
+	"fmt"
+	"math"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/tenancy-go/tenancy/quota"
+	"github.com/tenancy-go/tenancy/tenant"
+)
+
+// request is a Taking as the function in PostgreSQL reads it, or the counters to read.
+// Times and durations are nanoseconds.
+type request struct {
+	Tenant   string     `json:"tenant"`
+	ID       string     `json:"id"`
+	Holder   string     `json:"holder"`
+	TTL      int64      `json:"ttl"`
+	Now      int64      `json:"now,omitempty"` // 0 for the database's
+	Counters []ref      `json:"counters"`      // each once
+	Returns  []giveBack `json:"returns"`
+	Charges  []charge   `json:"charges"`
+}
+
+// ref names one of a tenant's counters.
+type ref struct {
+	Kind quota.Kind `json:"kind"`
+	Name string     `json:"name"`
+	Key  string     `json:"key"`
+}
+
+// terms are what a counter is held to.
+type terms struct {
+	Slot    int      `json:"slot"` // of the counter in the request
+	Windows []window `json:"windows"`
+	Burst   int64    `json:"burst"`
+	Max     int64    `json:"max"`
+}
+
+type window struct {
+	Key    string     `json:"key"` // of its state in the counter
+	Roll   quota.Roll `json:"roll"`
+	Length int64      `json:"length"`
+	Limit  int64      `json:"limit"`
+	Ends   []int64    `json:"ends,omitempty"` // of a calendar's periods around now, in order
+}
+
+type giveBack struct {
+	terms
+	N     int64 `json:"n"`
+	At    int64 `json:"at"`
+	Kept  int64 `json:"kept"`
+	Exact bool  `json:"exact"`
+}
+
+type charge struct {
+	terms
+	N     int64 `json:"n"`
+	Least int64 `json:"least"`
+}
+
+// newRequest returns t, which is valid, as a request of a client whose clock says now.
+func newRequest(t quota.Taking, now time.Time) (*request, error) {
+	r := &request{
+		Tenant: string(t.Tenant), ID: text(t.ID), Holder: text(t.Holder), TTL: int64(t.TTL),
+		Counters: []ref{}, Returns: make([]giveBack, len(t.Returns)), Charges: make([]charge, len(t.Charges)),
+	}
+	for i, back := range t.Returns {
+		terms, err := r.terms(back.Counter, now)
+		if err != nil {
+			return nil, err
+		}
+		r.Returns[i] = giveBack{terms: terms, N: back.N, At: instant(back.At), Kept: back.Kept, Exact: back.Exact}
+	}
+	for i, c := range t.Charges {
+		terms, err := r.terms(c.Counter, now)
+		if err != nil {
+			return nil, err
+		}
+		r.Charges[i] = charge{terms: terms, N: c.N, Least: c.Least}
+	}
+	return r, nil
+}
+
+// reading returns a request to read counters.
+func reading(id tenant.ID, counters []quota.Counter, now time.Time) (*request, error) {
+	t := quota.Taking{ID: "read", Tenant: id, Holder: "read", TTL: time.Second, Charges: make([]quota.Charge, len(counters))}
+	for i, c := range counters {
+		t.Charges[i].Counter = c
+	}
+	if err := t.Validate(); err != nil {
+		return nil, err
+	}
+	return newRequest(t, now)
+}
+
+// terms returns those of c, which gets a slot.
+func (r *request) terms(c quota.Counter, now time.Time) (terms, error) {
+	t := terms{Slot: r.slot(newRef(c)), Windows: make([]window, len(c.Terms.Windows)), Burst: c.Terms.Burst, Max: c.Terms.Max}
+	for i, w := range c.Terms.Windows {
+		t.Windows[i] = window{Key: string(w.Per) + "/" + string(w.Roll), Roll: w.Roll, Length: int64(w.Length()), Limit: w.Limit}
+		if w.Length() == 0 || w.Limit < 0 || w.Limit > 1<<53 || w.Roll == quota.Calendar && c.Terms.Zone == nil {
+			return terms{}, fmt.Errorf("%w: counter %s: window %s: want a period, a limit up to 2^53 and a calendar's zone", quota.ErrInvalid, c.Limit, w)
+		}
+		if w.Roll == quota.Calendar {
+			t.Windows[i].Ends = ends(c.Terms, i, now)
+		}
+	}
+	return t, nil
+}
+
+func (r *request) slot(counter ref) int {
+	for i, known := range r.Counters {
+		if known == counter {
+			return i
+		}
+	}
+	r.Counters = append(r.Counters, counter)
+	return len(r.Counters) - 1
+}
+
+func newRef(c quota.Counter) ref { return ref{c.Terms.Kind, text(c.Limit), text(c.Key)} }
+
+// skew is how far the client's clock may be ahead of the database's, or behind, for the
+// ends of a calendar's windows to be known.
+const skew = 12 * time.Hour
+
+// more is more than a calendar's period, by its nominal length.
+var more = map[time.Duration]time.Duration{
+	24 * time.Hour:      26 * time.Hour, // clocks may be put back
+	7 * 24 * time.Hour:  7*24*time.Hour + 2*time.Hour,
+	30 * 24 * time.Hour: 31*24*time.Hour + 2*time.Hour,
+}
+
+// ends returns the ends of periods that come one after the other. The database's time is
+// after the first and before the last but one, if it is now give or take skew.
+func ends(t *quota.Terms, i int, now time.Time) []int64 {
+	at := now.Add(-skew)
+	first, second := t.Ends(i, at.Add(-more[t.Windows[i].Length()]))
+	third, fourth := t.Ends(i, at)
+	fifth, _ := t.Ends(i, fourth)
+	all := []int64{first.UnixNano()}
+	for _, end := range []time.Time{second, third, fourth, fifth} {
+		if end.UnixNano() > all[len(all)-1] {
+			all = append(all, end.UnixNano())
+		}
+	}
+	return all
+}
+
+// instant returns t in nanoseconds, or the nearest time from 1970 on that int64 holds.
+func instant(t time.Time) int64 {
+	switch last := time.Unix(0, math.MaxInt64); {
+	case t.Before(time.Unix(0, 0)):
+		return 0
+	case t.After(last):
+		return math.MaxInt64
+	default:
+		return t.UnixNano()
+	}
+}
+
+// text returns s as a text of the database: as it is, unless it holds what no such text
+// can. No two strings have the same.
+func text(s string) string {
+	const escape = `\x`
+	if utf8.ValidString(s) && !strings.ContainsRune(s, 0) && !strings.HasPrefix(s, escape) {
+		return s
+	}
+	return escape + hex.EncodeToString([]byte(s))
+}
