@@ -82,12 +82,17 @@ func (a *Account) Take(ctx context.Context, limit Ref, n int64) Decision {
 		if e == nil || e.rule == nil {
 			return a.takeOther(ctx, limit, n)
 		}
-		d := e.rule.take(e.cell, 0, n, a.e.clk)
+		var d Decision
+		if r := e.rule; r.quick {
+			d = r.count(e.cell, 0, n, a.e.clk.rough(), a.e.clk)
+		} else {
+			d = r.take(e.cell, 0, n, a.e.clk)
+		}
 		if d.isMoved() {
 			a.renew(s)
 			continue
 		}
-		if a.e.watched || d.warned() != 0 {
+		if a.e.watched || d.OK && d.code != 0 {
 			a.told(ctx, e.limit, Claim{Limit: limit, N: n}, d)
 		}
 		return d

@@ -25,14 +25,17 @@ type cell []int64
 const (
 	wordUsed    = iota // the counter
 	wordCeiling        // units are let in while the counter stays at or below
-	wordEdge           // when the ceiling is to be looked at again
-	wordRetry          // no unit has room before this time, unless some are given back
+	wordEdge           // when the ceiling is to be looked at again: the first end of a window
 	wordKey            // hash of the key that the cell is of, if it is of one
-	wordState          // lock, closest window, windows that were warned of
-	wordRolled         // the time to which the windows were rolled
-	wordSince          // windows that are marked as new count from this time on
+	wordRetry          // no unit has room before this time, unless some are given back
+	wordState          // lock, closest window, windows that were warned of, windows that are new
 	headWords
 )
+
+// A decision that lets in reads no more than the first four words. Where many cells lie
+// in one piece they are multiples of so many words long, so that these four are in one
+// line of the processor's cache.
+const lineWords = 4
 
 // Bits of a cell's state.
 const (

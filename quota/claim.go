@@ -97,7 +97,7 @@ func (s *accountState) parts(parts []part, c Claim) ([]part, Decision) {
 		return parts, because(CauseInvalid, c.Limit.name)
 	}
 	if l != nil {
-		return append(parts, part{claim: c, asked: c.Limit, limit: l}), Decision{OK: true}
+		return append(parts, part{claim: c, asked: c.Limit.index, limit: l}), Decision{OK: true}
 	}
 	set := at(s.plan.resources, c.Limit.index)
 	switch {
@@ -111,7 +111,7 @@ func (s *accountState) parts(parts []part, c Claim) ([]part, Decision) {
 	for _, own := range set.limits {
 		if match(own.pattern, c.Key) {
 			l := s.plan.limits[own.index]
-			parts = append(parts, part{claim: Claim{Limit: Ref{l.name, own.index}, N: c.N}, asked: c.Limit, limit: l})
+			parts = append(parts, part{claim: Claim{Limit: Ref{l.name, own.index}, N: c.N}, asked: c.Limit.index, limit: l})
 		}
 	}
 	return parts, Decision{OK: true}
@@ -120,15 +120,19 @@ func (s *accountState) parts(parts []part, c Claim) ([]part, Decision) {
 // part is what a grant has of one limit.
 type part struct {
 	claim  Claim // how many units it has by now
-	asked  Ref   // whom the claim named: the limit, or a set of resources
+	asked  int   // the number of whom the claim named: the limit, or a set of resources
 	limit  *limit
 	at     int64  // when they were counted
 	gauge  *gauge // of what is held, which outlives the plan
 	gauges *gauges
 	warned uint32
 
-	// With a Store only:
-	remote   bool  // the store has counted it, or is to
+	remote      bool // a Store has counted it, or is to
+	*sharedPart      // with a Store; nil else
+}
+
+// sharedPart is what a part knows of the Store.
+type sharedPart struct {
 	alone    bool  // it was let in without the store
 	shadowed bool  // the limit is only there to look at, and would have refused
 	reserved int64 // units that this process holds in the store for it

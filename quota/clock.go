@@ -7,13 +7,13 @@ import (
 
 // Reading the time costs more than all the rest of a decision, and most decisions
 // need it only to see that no window has ended. So while decisions come by the
-// thousand, a goroutine writes the time down each tick for all of them to read.
-// It ends by itself when they become few.
+// thousand, a goroutine writes the time down each tick for all of them to read. It ends
+// by itself after a while, and another begins if they still come.
 const (
 	clockTick  = time.Millisecond
 	busyReads  = 1024                   // so many readings …
 	busyWithin = 100 * time.Millisecond // … within this time make it worth the goroutine
-	quietTicks = 50                     // it ends after this many ticks, in a row, that nobody read
+	ticks      = 5000                   // it ends after so many
 	jump       = int64(time.Second)     // the wall clock is followed when it is ahead by more
 )
 
@@ -22,7 +22,6 @@ const (
 // clock that is set back is left to catch up.
 type clock struct {
 	written  atomic.Int64 // the time at the last tick; 0 while nobody writes it down
-	read     atomic.Bool  // whether anybody read it since the last tick
 	injected func() time.Time
 	start    time.Time
 	ahead    atomic.Int64 // what the wall clock jumped ahead since start
@@ -44,9 +43,6 @@ func newClock(now func() time.Time) *clock {
 // down.
 func (c *clock) rough() int64 {
 	if now := c.written.Load(); now != 0 {
-		if !c.read.Load() {
-			c.read.Store(true)
-		}
 		return now
 	}
 	return c.unwritten()
@@ -81,14 +77,11 @@ func (c *clock) unwritten() int64 {
 	return now
 }
 
-// tick writes the time down until nobody has read it for a while.
+// tick writes the time down for a while.
 func (c *clock) tick() {
 	ticker := time.NewTicker(clockTick)
 	defer ticker.Stop()
-	for quiet := 0; quiet < quietTicks; quiet++ {
-		if c.read.Swap(false) {
-			quiet = 0
-		}
+	for range ticks {
 		c.written.Store(c.exact())
 		<-ticker.C
 	}

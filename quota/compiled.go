@@ -94,7 +94,7 @@ func newLimit(name string, l Limit, zone *time.Location, replicas int64) *limit 
 	made := &limit{Limit: l, name: name, rule: &rule{name: name, payment: l.Payment}, max: l.Max, warn: l.Max}
 	switch {
 	case l.Kind == Rate:
-		made.rule = newRule(name, l, zone)
+		made.rule = newRule(name, l, zone).remembers()
 	case l.Max != Unlimited:
 		made.max, made.warn = l.Max+l.grace(l.Max), l.warn(l.Max)
 	}

@@ -34,10 +34,14 @@ func (f fields) write(h http.Header, a *Account, g *Grant, claims []Claim, d Dec
 		return
 	}
 	var few [4]*rule
-	now := a.e.clk.rough()
-	rules, warnings, least := sharedLeft(few[:0], g, d, now)
+	now := a.e.clk.exact()
+	var rules []*rule
+	var warnings []string
+	var least left
 	if a.e.shared == nil {
 		rules, warnings, least = a.left(few[:0], claims, now)
+	} else {
+		rules, warnings, least = sharedLeft(few[:0], g, d, now)
 	}
 	if len(rules) == 0 {
 		return

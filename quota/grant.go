@@ -13,7 +13,7 @@ type Grant struct {
 	mu      sync.Mutex
 	ended   bool
 	parts   []part
-	few     [3]part
+	few     [2]part
 }
 
 // Done ends the grant: what was held is free again. What was counted, and what was
@@ -31,7 +31,7 @@ func (p *part) done(a *Account) {
 	switch p.limit.Kind {
 	case Concurrent:
 		p.release(p.claim.N)
-		p.releaseShared(a, p.reserved)
+		p.releaseShared(a, p.claim.N)
 	case Stock:
 		p.unreserve(p.claim.N)
 		p.keepShared(a)
@@ -71,7 +71,7 @@ func (g *Grant) Settle(ctx context.Context, limit Ref, actual int64) {
 func (g *Grant) settle(ctx context.Context, limit Ref, actual int64) {
 	has := make(map[Ref]int64)
 	for i := range g.parts {
-		if p := &g.parts[i]; p.asked == limit || p.claim.Limit == limit {
+		if p := &g.parts[i]; p.asked == limit.index || p.claim.Limit.index == limit.index {
 			has[p.claim.Limit] += p.claim.N
 		}
 	}
@@ -89,7 +89,7 @@ func (g *Grant) settle(ctx context.Context, limit Ref, actual int64) {
 func (g *Grant) settleUp(ctx context.Context, limit Ref, n int64) {
 	for i := range g.parts {
 		p := &g.parts[i]
-		if p.claim.Limit != limit {
+		if p.claim.Limit.index != limit.index {
 			continue
 		}
 		if p.limit.Kind == Rate {
@@ -113,7 +113,7 @@ func (g *Grant) settleUp(ctx context.Context, limit Ref, n int64) {
 func (g *Grant) settleDown(ctx context.Context, limit Ref, n int64) {
 	for i := len(g.parts) - 1; i >= 0 && n > 0; i-- {
 		p := &g.parts[i]
-		if p.claim.Limit != limit {
+		if p.claim.Limit.index != limit.index {
 			continue
 		}
 		back := min(n, p.claim.N)
@@ -147,7 +147,7 @@ func (p *part) giveBack(a *Account, n int64) {
 		p.release(n)
 		p.unreserve(n)
 		if p.limit.Kind == Concurrent || n == p.claim.N {
-			p.releaseShared(a, min(n, p.reserved))
+			p.releaseShared(a, n)
 		}
 		return
 	}
@@ -213,7 +213,10 @@ func (p *part) force(a *Account, n int64) {
 
 // releaseShared lets go of n units that this process holds in the store.
 func (p *part) releaseShared(a *Account, n int64) {
-	if p.remote && n > 0 {
+	if !p.remote {
+		return
+	}
+	if n = min(n, p.reserved); n > 0 {
 		p.reserved -= n
 		a.e.shared.holdings.release(a.id, p.counter(), n)
 	}

@@ -16,8 +16,10 @@ type rule struct {
 	active  int    // the first of windows, which the plan has; those after it only count on, in case that they come back
 	words   int    // of a cell
 	precise bool   // needs the exact time: it has a strict window
+	quick   bool   // neither that nor a burst: take is count at a rough time
 	burst   *burst // nil lets all units of a window come at once
 	soft    int    // the word of the soft ceiling; 0 without soft limits
+	since   int    // the word of the time from which on new windows count
 	keyed   bool   // each cell is of a key
 }
 
@@ -62,7 +64,16 @@ func newRule(name string, limit Limit, zone *time.Location) *rule {
 		r.soft = r.words
 		r.words++
 	}
+	r.quick = !r.precise && r.burst == nil
 	return r
+}
+
+// remembers returns r with what cells need that take over from others.
+func (r *rule) remembers() *rule {
+	longer := *r
+	longer.since = longer.words
+	longer.words++
+	return &longer
 }
 
 // dormant is the limit of windows that only count.
@@ -79,8 +90,10 @@ func (r *rule) with(before *rule) *rule {
 			w.limit, w.warn, w.word = dormant, dormant, both.words
 			both.windows = append(both.windows, w)
 			both.words += w.words()
+			both.precise = both.precise || w.public.Roll == Strict
 		}
 	}
+	both.quick = !both.precise && both.burst == nil
 	return &both
 }
 
@@ -139,7 +152,6 @@ func (r *rule) start(c cell, now int64) {
 		c.store(r.burst.word, 0)
 	}
 	c.store(wordState, c.load(wordState)&stateLocked)
-	c[wordRolled] = now
 	r.refresh(c, now)
 }
 
@@ -147,19 +159,20 @@ func (r *rule) start(c cell, now int64) {
 // none if not.
 func (r *rule) take(c cell, key, n int64, clk *clock) Decision {
 	now := r.now(clk)
-	if r.burst != nil {
-		if d := r.burst.take(r, c, n, now); !d.OK {
-			return d
-		}
+	if r.burst == nil {
+		return r.count(c, key, n, now, clk)
+	}
+	if d := r.burst.take(r, c, n, now); !d.OK {
+		return d
 	}
 	d := r.count(c, key, n, now, clk)
-	if r.burst != nil && !d.OK {
+	if !d.OK {
 		r.burst.refund(c, n, now, now)
 	}
 	return d
 }
 
-// count is take after the burst.
+// count is take after the burst, at the time now.
 func (r *rule) count(c cell, key, n, now int64, clk *clock) Decision {
 	head := (*[headWords]int64)(c)
 	if now >= atomic.LoadInt64(&head[wordEdge]) {
@@ -173,8 +186,8 @@ func (r *rule) count(c cell, key, n, now int64, clk *clock) Decision {
 		}
 		if left < 0 {
 			// A flood of single units ends here, without a lock.
-			if retry := atomic.LoadInt64(&head[wordRetry]); n == 1 && now < retry && retry != never {
-				return r.refused(CauseLimit, c.closest(), retry, now)
+			if retry := atomic.LoadInt64(&head[wordRetry]); n == 1 && now < retry {
+				return r.refused(causeOf(retry), c.closest(), retry, now)
 			}
 			d, room := r.reconsider(c, key, n, clk)
 			if !room {
@@ -185,7 +198,7 @@ func (r *rule) count(c cell, key, n, now int64, clk *clock) Decision {
 		if atomic.CompareAndSwapInt64(&head[wordUsed], used, used+n) {
 			d := r.granted(left)
 			if r.soft > 0 && used+n > c.load(r.soft) {
-				d.code = r.warn(c)
+				d.code = r.warn(c, clk)
 			}
 			return d
 		}
@@ -199,21 +212,30 @@ func (r *rule) roll(c cell, clk *clock) int64 {
 	return r.rollLocked(c, clk.exact())
 }
 
-// rollLocked brings c up to now. A closed cell stays as it is.
+// rollLocked brings c up to now. A closed cell stays as it is. No window has ended
+// before the edge, so until just before it all are what they were when c was rolled
+// last.
 func (r *rule) rollLocked(c cell, now int64) int64 {
-	used := c.load(wordUsed)
+	used, edge := c.load(wordUsed), c.load(wordEdge)
 	if used >= closed {
 		return now
 	}
-	then := c[wordRolled]
-	now = max(now, then)
-	for i := range r.windows {
-		w := &r.windows[i]
-		w.roll(w.of(c), used, then, now)
+	if now >= edge {
+		for i := range r.windows {
+			w := &r.windows[i]
+			w.roll(w.of(c), used, edge-1, now)
+		}
 	}
-	c[wordRolled] = now
 	r.refresh(c, now)
 	return now
+}
+
+// causeOf returns why a unit is refused until retry.
+func causeOf(retry int64) Cause {
+	if retry == never {
+		return CauseTooLarge
+	}
+	return CauseLimit
 }
 
 // refresh computes what follows from the windows of c at now. Others may count
@@ -263,17 +285,14 @@ func (r *rule) reconsider(c cell, key, n int64, clk *clock) (Decision, bool) {
 	if used+n <= c.load(wordCeiling) {
 		return Decision{}, true
 	}
-	cause, latest, closest := CauseLimit, now, 0
+	latest, closest := now, 0
 	for i := range r.windows {
 		w := &r.windows[i]
 		if at := w.retry(w.of(c), used, w.limit, n, now); at > latest {
 			latest, closest = at, i
 		}
 	}
-	if latest == never {
-		cause = CauseTooLarge
-	}
-	return r.refused(cause, uint8(closest), latest, now), false
+	return r.refused(causeOf(latest), uint8(closest), latest, now), false
 }
 
 // peek returns a refusal if c, the cell of key, has no room for n units.
@@ -309,13 +328,14 @@ func (r *rule) force(c cell, key, n int64, clk *clock) bool {
 }
 
 // warn returns the windows whose soft limit was just passed, a bit for each.
-func (r *rule) warn(c cell) uint32 {
+func (r *rule) warn(c cell, clk *clock) uint32 {
 	c.lock()
 	defer c.unlock()
 	if c.isClosed() {
 		return 0
 	}
-	used, now := c.load(wordUsed), c[wordRolled]
+	now := r.rollLocked(c, clk.exact())
+	used := c.load(wordUsed)
 	var passed int64
 	for i := range r.windows {
 		w := &r.windows[i]
@@ -339,9 +359,9 @@ func (r *rule) giveBack(c cell, key, n, at int64, clk *clock) bool {
 		return false
 	}
 	now := r.rollLocked(c, clk.exact())
-	used, state, since := c.load(wordUsed), c.load(wordState), c[wordSince]
+	used, state := c.load(wordUsed), c.load(wordState)
 	for i := range r.windows {
-		if isNew := state>>(newShift+i)&1 != 0; isNew && at < since {
+		if isNew := state>>(newShift+i)&1 != 0; isNew && at < c[r.since] {
 			continue // it did not count then
 		}
 		w := &r.windows[i]
@@ -375,8 +395,10 @@ func (r *rule) adopt(c cell, from *rule, old cell, clk *clock) {
 		w.shift(w.of(c), shift)
 		w.bound(w.of(c), used+shift, worn)
 	}
-	c[wordSince] = now
-	c.store(wordState, c.load(wordState)&^newMask|fresh)
+	if r.since > 0 {
+		c[r.since] = now
+		c.store(wordState, c.load(wordState)&^newMask|fresh)
+	}
 	if r.burst != nil && from.burst != nil {
 		r.burst.inherit(c, from.burst, old, now)
 	}
@@ -395,7 +417,7 @@ func (r *rule) inherit(w *window, words []int64, old cell, used, now int64) (isN
 		if sameRoller(was.roller, w.roller) {
 			copy(words, theirs)
 			wasNew := old.load(wordState)>>(newShift+i)&1 != 0
-			return wasNew && now-old[wordSince] < 2*int64(w.public.Per.nominal())
+			return wasNew && now-old[r.since] < 2*int64(w.public.Per.nominal())
 		}
 		if was.public.Per.nominal() <= w.public.Per.nominal() {
 			top, _ := was.ceiling(theirs, was.limit, now)
@@ -430,18 +452,17 @@ func (r *rule) imitate(c, from cell, now int64) {
 	if r.burst != nil {
 		c.store(r.burst.word, from.load(r.burst.word))
 	}
-	c[wordRolled] = now
 	r.refresh(c, now)
 }
 
-// step moves the counter of c, and all that goes by it, one further.
-func (r *rule) step(c cell) {
+// step moves the counter of c, and all that goes by it, one further at now.
+func (r *rule) step(c cell, now int64) {
 	atomic.AddInt64(&c[wordUsed], 1)
 	for i := range r.windows {
 		w := &r.windows[i]
 		w.shift(w.of(c), 1)
 	}
-	r.refresh(c, c[wordRolled])
+	r.rollLocked(c, now)
 }
 
 // isFresh reports whether c decides at now as a new cell would.

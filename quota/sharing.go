@@ -92,6 +92,12 @@ func (a *Account) claimShared(ctx context.Context, s *accountState, g *Grant, pa
 		return a.unheard(ctx, parts)
 	}
 	t := shared.taking(a.id)
+	known := make([]sharedPart, len(parts))
+	for i := range parts {
+		if parts[i].sharedPart == nil {
+			parts[i].sharedPart = &known[i]
+		}
+	}
 	charged := make([]int, 0, len(parts)) // the part of each charge
 	for i := range parts {
 		if p := &parts[i]; p.claim.N == 0 {
@@ -115,23 +121,23 @@ func (a *Account) claimShared(ctx context.Context, s *accountState, g *Grant, pa
 			return a.claimAlone(ctx, s, g, parts, nil)
 		}
 	}
-	taken, known := shared.take(ctx, t)
+	taken, heard := shared.take(ctx, t)
 	for at, i := range charged {
 		if p := &parts[i]; p.limit.Kind != Rate {
 			held := int64(0)
-			if known == answered && taken.OK {
+			if heard == answered && taken.OK {
 				held = taken.Granted[at].N
 			}
-			shared.holdings.end(a.id, p.counter(), held, known != unknown)
+			shared.holdings.end(a.id, p.counter(), held, heard != unknown)
 		}
 	}
 	switch {
-	case known == unasked:
+	case heard == unasked:
 		return a.claimAlone(ctx, s, g, parts, nil)
-	case known == unknown && ctx.Err() != nil: // nobody is left to let in
+	case heard == unknown && ctx.Err() != nil: // nobody is left to let in
 		shared.resolve(t, false)
 		return a.unheard(ctx, parts)
-	case known == unknown:
+	case heard == unknown:
 		return a.claimAlone(ctx, s, g, parts, &t)
 	case !taken.OK:
 		return a.refusedShared(ctx, s, g, parts, charged, taken)
@@ -285,7 +291,7 @@ func (s *sharing) resolve(t Taking, letIn bool) {
 // unlimited reports whether p has nothing to count, also for a limit that only looks and
 // refused.
 func (p *part) unlimited() bool {
-	return p.shadowed || p.limit.Kind == Rate && len(p.limit.terms.Windows) == 0
+	return p.sharedPart != nil && p.shadowed || p.limit.Kind == Rate && len(p.limit.terms.Windows) == 0
 }
 
 // counter returns what the store counts p in.

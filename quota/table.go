@@ -70,6 +70,7 @@ const (
 func newTable(r *rule, clk *clock, max int64, shards int) *table {
 	keyed := *r
 	keyed.keyed = true
+	keyed.words = (keyed.words + lineWords - 1) / lineWords * lineWords
 	t := &table{rule: &keyed, clk: clk, seed: maphash.MakeSeed(), shards: make([]shard, shards), max: max}
 	t.chunks.Store(new([][]int64))
 	return t
@@ -88,7 +89,13 @@ func (t *table) take(key string, n int64) Decision {
 				return moved
 			}
 		}
-		if d := t.rule.take(c, int64(hash), n, t.clk); !d.isMoved() {
+		var d Decision
+		if t.rule.quick {
+			d = t.rule.count(c, int64(hash), n, t.clk.rough(), t.clk)
+		} else {
+			d = t.rule.take(c, int64(hash), n, t.clk)
+		}
+		if !d.isMoved() {
 			return d
 		}
 		if c.isClosed() {
@@ -223,7 +230,7 @@ func (t *table) insert(hash uint64) cell {
 	c.lock() // someone may still be on its way out of it
 	t.rule.start(c, now)
 	t.inheritOverflow(c, hash)
-	t.rule.step(c) // whoever read the ceiling of before does not count by it
+	t.rule.step(c, t.clk.exact()) // whoever read the ceiling of before does not count by it
 	c.store(wordKey, int64(hash))
 	c.unlock()
 	t.publish(s, hash, number)

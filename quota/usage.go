@@ -143,7 +143,7 @@ func (r *rule) closest(c cell, now int64) (closest left, warned bool) {
 	if c.isClosed() {
 		return left{rule: r, window: &r.windows[0], share: 2}, false
 	}
-	if now = max(now, c[wordRolled]); now >= c.load(wordEdge) {
+	if now >= c.load(wordEdge) {
 		r.rollLocked(c, now)
 	}
 	closest.share = 2
