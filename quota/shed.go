@@ -9,7 +9,7 @@ import (
 
 // Shedder refuses requests while the process has too many, those of the cheapest plans
 // first: of the requests that it serves at once, the last part is kept for plans of
-// higher rank. With three ranks and the default reserve of a fifth, the lowest may
+// higher rank. With three ranks and the default headroom of a fifth, the lowest may
 // fill four fifths, the next nine tenths, and the highest all.
 type Shedder struct {
 	e       *Enforcer
@@ -28,12 +28,12 @@ type shedConfig struct {
 	err     error
 }
 
-// Reserve keeps a fraction of the requests at once for plans above the lowest rank:
+// Headroom keeps a fraction of the requests at once for plans above the lowest rank:
 // 0.2 by default.
-func Reserve(fraction float64) ShedOption {
+func Headroom(fraction float64) ShedOption {
 	return func(c *shedConfig) {
 		if !(fraction >= 0 && fraction < 1) {
-			c.err = errors.Join(c.err, fmt.Errorf("quota: Reserve: want 0 or more and less than 1, got %v", fraction))
+			c.err = errors.Join(c.err, fmt.Errorf("quota: Headroom: want 0 or more and less than 1, got %v", fraction))
 		}
 		c.reserve = fraction
 	}

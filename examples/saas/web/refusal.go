@@ -61,7 +61,7 @@ func spent(e *quota.Error, the string) string {
 
 // missing says what a plan does not have.
 func missing(e *quota.Error, the, model, holder string) string {
-	if e.Limit() != workspace.SetModels || holder == "" {
+	if set, _, _ := strings.Cut(e.Limit(), "/"); set != workspace.SetModels || holder == "" {
 		return "The " + the + " does not have this."
 	}
 	return fmt.Sprintf("The %s does not have the model %s. It comes with %s.", the, model, holder)
