@@ -152,7 +152,7 @@ func division(capacity float64, shares []fairshare.Share) []float64 {
 // Random weights, dedicated units and bounds come to what they promise, whatever the
 // jobs last and how many units they take.
 func TestRandomShares(t *testing.T) {
-	cases := 8
+	cases := 3
 	if thorough.On() {
 		cases = 200
 	}

@@ -506,7 +506,7 @@ func (c *comparison) finish() {
 }
 
 func TestAgainstModel(t *testing.T) {
-	seeds := uint64(60)
+	seeds := uint64(15)
 	if thorough.On() {
 		seeds = 5000
 	}

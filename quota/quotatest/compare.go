@@ -23,7 +23,7 @@ func compareRun(r *rig, seed uint64) error {
 	for i := range 5 {
 		c.counters = append(c.counters, c.counter(fmt.Sprintf("run-%d-%d", seed, i)))
 	}
-	for range 150 {
+	for range 100 {
 		if err := c.step(); err != nil {
 			return fmt.Errorf("at %v: %w", c.now(), err)
 		}
