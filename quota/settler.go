@@ -15,9 +15,11 @@ type settler struct {
 	s *sharing
 
 	mu      sync.Mutex // guards what follows
-	queue   []settlement
+	queue   []*settlement
+	open    map[tenant.ID]*settlement // in queue, and not on its way: more of the tenant may go along
+	sums    map[counterKey]*Return    // of what comes often while a store is down
 	running bool
-	idle    chan struct{} // closed when the queue is empty
+	idle    chan struct{} // closed when there is nothing to send
 }
 
 type settlement struct {
@@ -30,6 +32,7 @@ const maxBatch = 50
 
 func (s *settler) init(shared *sharing) {
 	s.s, s.idle = shared, make(chan struct{})
+	s.open, s.sums = make(map[tenant.ID]*settlement), make(map[counterKey]*Return)
 	close(s.idle)
 }
 
@@ -37,31 +40,79 @@ func (s *settler) init(shared *sharing) {
 func (s *settler) add(id tenant.ID, r Return, then func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if last := len(s.queue) - 1; last > 0 && then == nil { // not the first, which may be on its way
-		if l := &s.queue[last]; l.taking.Tenant == id && l.then == nil && len(l.taking.Charges) == 0 && len(l.taking.Returns) < maxBatch {
-			l.taking.Returns = append(l.taking.Returns, r)
-			return
-		}
+	if then == nil && s.sum(id, &r) {
+		s.start()
+		return
+	}
+	if o := s.open[id]; o != nil && then == nil && len(o.taking.Returns) < maxBatch {
+		o.taking.Returns = append(o.taking.Returns, r)
+		return
 	}
 	t := s.s.taking(id)
 	t.Returns = []Return{r}
-	next := settlement{taking: t}
+	next := &settlement{taking: t}
 	if then != nil {
 		next.then = func(Taken) { then() }
+	} else {
+		s.open[id] = next
 	}
 	s.push(next)
+}
+
+// sum adds r to what is to be said of its counter, so that a store that is down for
+// long costs no more memory than there are counters. It reports false for what goes
+// back to a certain time, save what of it was not told yet.
+func (s *settler) sum(id tenant.ID, r *Return) bool {
+	key := holdingKey(id, r.Counter)
+	owed := s.sums[key]
+	if r.N > 0 {
+		if owed == nil || owed.N > -r.N {
+			return false
+		}
+		owed.N += r.N
+		return true
+	}
+	if owed == nil {
+		owed = &Return{}
+		s.sums[key] = owed
+	}
+	owed.Counter = r.Counter
+	owed.N = max(-maxUnits, owed.N+r.N)
+	owed.Kept = max(-maxUnits, min(maxUnits, owed.Kept+r.Kept))
+	return true
+}
+
+// collect moves sums of one tenant to the queue.
+func (s *settler) collect() {
+	var t Taking
+	for key, r := range s.sums {
+		if t.Tenant == "" {
+			t = s.s.taking(key.tenant)
+		}
+		if key.tenant != t.Tenant || len(t.Returns) == maxBatch {
+			continue
+		}
+		t.Returns = append(t.Returns, *r)
+		delete(s.sums, key)
+	}
+	s.queue = append(s.queue, &settlement{taking: t})
 }
 
 // ask queues t, and calls then with the answer.
 func (s *settler) ask(t Taking, then func(Taken)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.push(settlement{t, then})
+	s.push(&settlement{t, then})
 }
 
 // push adds to the queue, under mu.
-func (s *settler) push(next settlement) {
+func (s *settler) push(next *settlement) {
 	s.queue = append(s.queue, next)
+	s.start()
+}
+
+// start sees to it that the goroutine runs, under mu.
+func (s *settler) start() {
 	if !s.running {
 		s.running, s.idle = true, make(chan struct{})
 		go s.run()
@@ -71,16 +122,11 @@ func (s *settler) push(next settlement) {
 // run sends what is queued.
 func (s *settler) run() {
 	failures := 0
-	for {
-		s.mu.Lock()
-		if len(s.queue) == 0 {
-			s.running = false
-			close(s.idle)
-			s.mu.Unlock()
+	for turn := 0; ; turn++ {
+		next := s.next(turn)
+		if next == nil {
 			return
 		}
-		next := s.queue[0]
-		s.mu.Unlock()
 		ctx, cancel := context.WithTimeout(context.Background(), s.s.timeout)
 		taken, err := s.s.store.Take(ctx, next.taking)
 		cancel()
@@ -97,6 +143,26 @@ func (s *settler) run() {
 		s.queue = s.queue[1:]
 		s.mu.Unlock()
 	}
+}
+
+// next returns what to send now, which stays in the queue, or nil if that is all. Sums
+// get a turn among the others.
+func (s *settler) next(turn int) *settlement {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.sums) > 0 && (len(s.queue) == 0 || turn%8 == 0) {
+		s.collect()
+	}
+	if len(s.queue) == 0 {
+		s.running = false
+		close(s.idle)
+		return nil
+	}
+	next := s.queue[0]
+	if s.open[next.taking.Tenant] == next {
+		delete(s.open, next.taking.Tenant)
+	}
+	return next
 }
 
 // drain waits until the queue was empty.

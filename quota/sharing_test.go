@@ -351,3 +351,27 @@ func TestSharedSoftLimits(t *testing.T) {
 		require.NoError(t, e.Close(t.Context()))
 	})
 }
+
+// TestLongOutage lets in a hundred thousand while the store is down: what is owed takes
+// little memory, and is told whole, in few calls.
+func TestLongOutage(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := &flaky{Store: quota.NewMemoryStore(time.Now)}
+		e := replicas(t, 1, store)[0]
+		account := acmeOf(t, e)
+		store.down.Store(true)
+		const n = 100_000
+		for range n {
+			require.True(t, account.Take(t.Context(), e.Ref("lax"), 1).OK)
+		}
+		g, d := account.Claim(t.Context(), quota.Claim{Limit: e.Ref("lax"), N: 500})
+		require.True(t, d.OK)
+		g.Cancel(t.Context())
+		before := store.calls.Load()
+		store.down.Store(false)
+		require.NoError(t, e.Close(t.Context()))
+		assert.Less(t, store.calls.Load()-before, int64(20))
+		assert.Equal(t, int64(n), usedOf(t, e, "lax"))
+	})
+}
