@@ -77,7 +77,7 @@ func floodServer(t *testing.T, p *platform, guard *quota.Guard) *httptest.Server
 		mux.ServeHTTP(w, r.WithContext(tenant.NewContext(r.Context(), tenant.Tenant{ID: id, Plan: "p"})))
 	})))
 	server.Listener = guard.Listener(server.Listener)
-	server.Config.ReadHeaderTimeout = time.Second
+	server.Config.ReadHeaderTimeout = 5 * time.Second
 	server.Start()
 	t.Cleanup(server.Close)
 	return server
