@@ -7,7 +7,7 @@ import "sync/atomic"
 func (r *rule) adopt(c cell, from *rule, old cell, clk *clock) {
 	old.lock()
 	defer old.unlock()
-	now := from.rollLocked(old, clk.exact())
+	now := from.rollLocked(old, clk)
 	used := atomic.SwapInt64(&old[wordUsed], closed)
 	old.store(wordRetry, 0)
 	old.store(wordEdge, never)
@@ -77,14 +77,14 @@ func (r *rule) imitate(c, from cell, now int64) {
 	r.refresh(c, now)
 }
 
-// step moves the counter of c, and all that goes by it, one further at now.
-func (r *rule) step(c cell, now int64) {
+// step moves the counter of c, which is locked, and all that goes by it, one further.
+func (r *rule) step(c cell, clk *clock) {
 	atomic.AddInt64(&c[wordUsed], 1)
 	for i := range r.windows {
 		w := &r.windows[i]
 		w.shift(w.of(c), 1)
 	}
-	r.rollLocked(c, now)
+	r.rollLocked(c, clk)
 }
 
 // isFresh reports whether c decides at now as a new cell would.

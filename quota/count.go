@@ -56,13 +56,15 @@ func (r *rule) count(c cell, key, n, now int64, clk *clock) Decision {
 func (r *rule) roll(c cell, clk *clock) int64 {
 	c.lock()
 	defer c.unlock()
-	return r.rollLocked(c, clk.exact())
+	return r.rollLocked(c, clk)
 }
 
-// rollLocked brings c up to now. A closed cell stays as it is. No window has ended
-// before the edge, so until just before it all are what they were when c was rolled
-// last.
-func (r *rule) rollLocked(c cell, now int64) int64 {
+// rollLocked brings c, which is locked, up to the time, which it returns. The time is
+// read under the lock: one from before it might lie before what another has rolled c to
+// since. A closed cell stays as it is. No window has ended before the edge, so until just
+// before it all are what they were when c was rolled last.
+func (r *rule) rollLocked(c cell, clk *clock) int64 {
+	now := clk.exact()
 	used, edge := c.load(wordUsed), c.load(wordEdge)
 	if used >= closed {
 		return now
@@ -127,7 +129,7 @@ func (r *rule) reconsider(c cell, key, n int64, clk *clock) (Decision, bool) {
 	if c.isClosed() || !r.isOf(c, key) {
 		return moved, false
 	}
-	now := r.rollLocked(c, clk.exact())
+	now := r.rollLocked(c, clk)
 	used := c.load(wordUsed)
 	if used+n <= c.load(wordCeiling) {
 		return Decision{}, true
@@ -165,7 +167,7 @@ func (r *rule) force(c cell, key, n int64, clk *clock) bool {
 	if c.isClosed() || !r.isOf(c, key) {
 		return false
 	}
-	now := r.rollLocked(c, clk.exact())
+	now := r.rollLocked(c, clk)
 	atomic.AddInt64(&c[wordUsed], max(0, min(n, lasting-c.load(wordUsed))))
 	if r.burst != nil {
 		r.burst.force(c, n, now)
@@ -181,7 +183,7 @@ func (r *rule) warn(c cell, clk *clock) uint32 {
 	if c.isClosed() {
 		return 0
 	}
-	now := r.rollLocked(c, clk.exact())
+	now := r.rollLocked(c, clk)
 	used := c.load(wordUsed)
 	var passed int64
 	for i := range r.windows {
@@ -205,7 +207,7 @@ func (r *rule) giveBack(c cell, key, n, at int64, clk *clock) bool {
 	if c.isClosed() || !r.isOf(c, key) {
 		return false
 	}
-	now := r.rollLocked(c, clk.exact())
+	now := r.rollLocked(c, clk)
 	used, state := c.load(wordUsed), c.load(wordState)
 	for i := range r.windows {
 		if isNew := state>>(newShift+i)&1 != 0; isNew && at < c[r.since] {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -23,20 +24,11 @@ func (n node) fields(known ...string) (map[string]node, error) {
 		return nil, err
 	}
 	for _, name := range sortedKeys(members) {
-		if !contains(known, name) {
+		if !slices.Contains(known, name) {
 			return nil, invalid(members[name].path, "unknown field; known are %s", strings.Join(known, ", "))
 		}
 	}
 	return members, nil
-}
-
-func contains(names []string, name string) bool {
-	for _, known := range names {
-		if known == name {
-			return true
-		}
-	}
-	return false
 }
 
 // members returns the members of an object. A null, and what is missing, has none.

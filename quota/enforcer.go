@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/maphash"
+	"slices"
 	"sync"
 	"time"
 
@@ -126,7 +127,7 @@ func (e *Enforcer) planFor(ctx context.Context, t tenant.Tenant) (*compiled, err
 	if err == nil && t.Parent != "" {
 		var parents []Override
 		parents, err = e.source.Overrides(ctx, t.Parent)
-		overrides = append(parents, overrides...)
+		overrides = slices.Concat(parents, overrides)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%w: overrides of tenant %s: %w", ErrUnavailable, t.ID, err)

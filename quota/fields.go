@@ -39,7 +39,7 @@ func (f fields) write(h http.Header, a *Account, g *Grant, claims []Claim, d Dec
 	var warnings []string
 	var least left
 	if a.e.shared == nil {
-		rules, warnings, least = a.left(few[:0], claims, now)
+		rules, warnings, least = a.left(few[:0], claims)
 	} else {
 		rules, warnings, least = sharedLeft(few[:0], g, d, now)
 	}
@@ -66,7 +66,7 @@ func (f fields) write(h http.Header, a *Account, g *Grant, claims []Claim, d Dec
 // left returns what is left of the limits of claims: their rules, which are added to
 // rules, the names of those whose soft limit is passed, and the window with the least
 // left.
-func (a *Account) left(rules []*rule, claims []Claim, now int64) ([]*rule, []string, left) {
+func (a *Account) left(rules []*rule, claims []Claim) ([]*rule, []string, left) {
 	var warnings []string
 	s, least := a.state.Load(), left{share: 2}
 	for _, c := range claims {
@@ -75,7 +75,7 @@ func (a *Account) left(rules []*rule, claims []Claim, now int64) ([]*rule, []str
 			continue
 		}
 		r := e.under.rule
-		closest, warned := r.closest(e.cell, now)
+		closest, warned := r.closest(e.cell, a.e.clk)
 		if closest.share < least.share || least.rule == nil {
 			least = closest
 		}

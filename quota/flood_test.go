@@ -27,9 +27,6 @@ import (
 // byte now and then, WebSockets by the hundred, and addresses that are made up. A
 // tenant that behaves is served all the while.
 func TestFloods(t *testing.T) {
-	if testing.Short() {
-		t.Skip("floods a server for some seconds")
-	}
 	p := newPlatform(t, `{"version": 1, "plans": {"p": {"limits": {
 		"requests": {"windows": {"minute": 100000}}, "sockets": {"kind": "concurrent", "max": 5}
 	}}}}`)

@@ -146,9 +146,15 @@ func (p *part) giveBack(a *Account, n int64) {
 	if p.limit.Kind != Rate {
 		p.release(n)
 		p.unreserve(n)
-		if p.limit.Kind == Concurrent || n == p.claim.N {
+		switch {
+		case p.limit.Kind == Concurrent:
 			p.releaseShared(a, n)
+		case n == p.claim.N && p.remote: // all of it: also what an estimate had reserved beyond
+			p.releaseShared(a, p.reserved)
 		}
+		return
+	}
+	if n == 0 {
 		return
 	}
 	if p.remote {

@@ -104,13 +104,9 @@ func (g *Guard) Middleware(next http.Handler) http.Handler {
 
 // take counts a request of addr.
 func (g *Guard) take(addr netip.Addr) Decision {
-	if addr.Is6() {
-		network := addr.As16()
-		return g.limiter.Take(string(network[:8]), 1)
+	if !addr.IsValid() {
+		return g.limiter.Take("", 1)
 	}
-	var host [4]byte
-	if addr.Is4() {
-		host = addr.As4()
-	}
-	return g.limiter.Take(string(host[:]), 1)
+	network := clientaddr.Network(addr).Addr().As16()
+	return g.limiter.Take(string(network[:]), 1)
 }

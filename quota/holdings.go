@@ -85,7 +85,7 @@ func (h *holdings) assume(id tenant.ID, c Counter, n int64) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	held := h.get(id, c)
-	held.n += n
+	held.n = max(0, held.n+n) // what letGo let go of may be released once more
 	held.dirty = true
 	h.keepUp()
 }
@@ -163,7 +163,7 @@ func (h *holdings) collect() (batch []*holding, held []Held, more bool) {
 		case b.dirty || b.n > 0 && now >= b.due:
 			b.renewing = make(chan struct{})
 			batch = append(batch, b)
-			held = append(held, Held{Tenant: b.tenant, Counter: b.counter, N: max(0, b.n)})
+			held = append(held, Held{Tenant: b.tenant, Counter: b.counter, N: b.n})
 		case b.n == 0:
 			delete(h.m, key)
 		}
@@ -185,7 +185,7 @@ func (h *holdings) renew(batch []*holding, held []Held) bool {
 		close(b.renewing)
 		b.renewing = nil
 		if err == nil {
-			b.dirty = max(0, b.n) != held[i].N
+			b.dirty = b.n != held[i].N
 			b.due = h.s.clk.exact() + int64(h.s.ttl)/3
 		}
 	}

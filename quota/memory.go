@@ -2,6 +2,7 @@ package quota
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -116,6 +117,21 @@ func (s *MemoryStore) counter(id tenant.ID, c Counter) *storedCounter {
 		s.counters[key] = kept
 	}
 	return kept
+}
+
+// peek returns a copy of a counter, to look at.
+func (s *MemoryStore) peek(id tenant.ID, c Counter) *storedCounter {
+	looked := storedCounter{windows: make(map[storedWindow]*windowState), held: make(map[string]heldUnits)}
+	kept := s.counters[counterKey{id, c.Terms.Kind, c.Limit, c.Key}]
+	if kept == nil {
+		return &looked
+	}
+	looked.used, looked.arrival, looked.kept = kept.used, kept.arrival, kept.kept
+	maps.Copy(looked.held, kept.held)
+	for w, state := range kept.windows {
+		looked.windows[w] = &windowState{words: slices.Clone(state.words), rolled: state.rolled}
+	}
+	return &looked
 }
 
 // charge carries out the charges of t, all or none.
@@ -326,6 +342,11 @@ func (s *MemoryStore) Renew(ctx context.Context, holder string, ttl time.Duratio
 	defer s.mu.Unlock()
 	now := s.now()
 	for _, h := range held {
+		if err := h.Counter.Validate(); err != nil {
+			return err
+		}
+	}
+	for _, h := range held {
 		s.counter(h.Tenant, h.Counter).setHeld(holder, h.N, now+int64(ttl))
 	}
 	return nil
@@ -341,7 +362,10 @@ func (s *MemoryStore) Read(ctx context.Context, id tenant.ID, counters []Counter
 	now := s.now()
 	levels := make([]Level, len(counters))
 	for i, c := range counters {
-		counter := s.counter(id, c)
+		if err := c.Validate(); err != nil {
+			return nil, err
+		}
+		counter := s.peek(id, c)
 		if c.Terms.Kind != Rate {
 			levels[i].Used = counter.heldUnits(now)
 			continue

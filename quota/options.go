@@ -130,7 +130,8 @@ func WithTimeZone(zone func(tenant.Tenant) (*time.Location, error)) Option {
 
 // WithLevels says what a tenant keeps of a limit of kind Stock when a process begins
 // to count: the bytes it has stored, its seats. Its context has the tenant. Without it,
-// counting begins at zero.
+// counting begins at zero. With a [Store] it is not asked: the store keeps levels from
+// process to process, so set them there once, by [Account.Reconcile].
 // See [Account.Reconcile] for later corrections.
 func WithLevels(level func(ctx context.Context, id tenant.ID, limit string) (int64, error)) Option {
 	return func(c *config) {

@@ -168,6 +168,9 @@ func (s *accountState) setFeatures(id tenant.ID) {
 
 // levels asks for the levels of stocks that the account has not counted yet.
 func (a *Account) levels(ctx context.Context, plan *compiled) (map[int]int64, error) {
+	if a.e.shared != nil {
+		return nil, nil // the store keeps them
+	}
 	old := a.state.Load()
 	levels := make(map[int]int64)
 	for i, l := range plan.limits {

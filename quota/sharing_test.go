@@ -206,6 +206,43 @@ func TestSharedGrants(t *testing.T) {
 	})
 }
 
+// TestCancelFreesTheEstimate settles a reservation to less, and cancels it then: all that
+// was reserved is free, not only what it was settled to.
+func TestCancelFreesTheEstimate(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		all := replicas(t, 2, quota.NewMemoryStore(time.Now))
+		g, d := acmeOf(t, all[0]).Claim(t.Context(), quota.Claim{Limit: all[0].Ref("storage"), N: 70})
+		require.NoError(t, d.Err())
+		g.Settle(t.Context(), all[0].Ref("storage"), 50)
+		g.Cancel(t.Context())
+		synctest.Wait()
+		assert.Zero(t, usedOf(t, all[1], "storage"))
+		_, d = acmeOf(t, all[1]).Claim(t.Context(), quota.Claim{Limit: all[1].Ref("storage"), N: 100})
+		assert.NoError(t, d.Err())
+		require.NoError(t, all[1].Close(t.Context()))
+	})
+}
+
+// TestGrantsThatOutliveClose ends grants after the enforcer has let go of everything.
+func TestGrantsThatOutliveClose(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		e := replicas(t, 1, quota.NewMemoryStore(time.Now))[0]
+		g, d := acmeOf(t, e).Claim(t.Context(), quota.Claim{Limit: e.Ref("streams"), N: 2})
+		require.NoError(t, d.Err())
+		require.NoError(t, e.Close(t.Context()))
+		assert.Zero(t, usedOf(t, e, "streams"))
+		g.Done()
+		synctest.Wait()
+		g, d = acmeOf(t, e).Claim(t.Context(), quota.Claim{Limit: e.Ref("streams"), N: 5})
+		require.NoError(t, d.Err())
+		assert.Equal(t, int64(5), usedOf(t, e, "streams"))
+		g.Done()
+		require.NoError(t, e.Close(t.Context()))
+	})
+}
+
 // TestHolderDies takes streams and never says anything again.
 func TestHolderDies(t *testing.T) {
 	t.Parallel()

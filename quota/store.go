@@ -144,7 +144,7 @@ func (t Taking) Validate() error {
 		return fmt.Errorf("%w: taking: want a TTL of at least a millisecond", ErrInvalid)
 	}
 	for _, r := range t.Returns {
-		if err := r.Counter.validate(); err != nil {
+		if err := r.Counter.Validate(); err != nil {
 			return err
 		}
 		if r.N < -maxUnits || r.N > maxUnits || r.Kept < -maxUnits || r.Kept > maxUnits || r.Exact && r.Kept < 0 {
@@ -152,7 +152,7 @@ func (t Taking) Validate() error {
 		}
 	}
 	for _, c := range t.Charges {
-		if err := c.Counter.validate(); err != nil {
+		if err := c.Counter.Validate(); err != nil {
 			return err
 		}
 		if c.N < 0 || c.N > maxUnits || c.Least < 0 || c.Least > c.N {
@@ -162,7 +162,8 @@ func (t Taking) Validate() error {
 	return nil
 }
 
-func (c Counter) validate() error {
+// Validate checks what a Store need not check any more. The error wraps [ErrInvalid].
+func (c Counter) Validate() error {
 	switch {
 	case c.Terms == nil:
 		return fmt.Errorf("%w: counter %s: nil Terms", ErrInvalid, c.Limit)

@@ -20,7 +20,7 @@ func (t *table) sweep(s *shard, now int64, n int) {
 			continue
 		}
 		number := uint32(slot)
-		if c := t.cell(number); !t.retire(c, now) {
+		if c := t.cell(number); !t.retire(c) {
 			s.soon = min(s.soon, c.load(wordEdge))
 			continue
 		}
@@ -46,12 +46,12 @@ func (t *table) sweepOthers(hash uint64, now int64) {
 	}
 }
 
-// retire takes c from its key, if it decides at now as a new one would, and nobody
-// counts in it meanwhile.
-func (t *table) retire(c cell, now int64) bool {
+// retire takes c from its key, if it decides as a new one would, and nobody counts in it
+// meanwhile.
+func (t *table) retire(c cell) bool {
 	c.lock()
 	defer c.unlock()
-	now = t.rule.rollLocked(c, now)
+	now := t.rule.rollLocked(c, t.clk)
 	used, key := c.load(wordUsed), c.load(wordKey)
 	if !t.rule.isFresh(c, now) {
 		return false

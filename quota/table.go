@@ -230,7 +230,7 @@ func (t *table) insert(hash uint64) cell {
 	c.lock() // someone may still be on its way out of it
 	t.rule.start(c, now)
 	t.inheritOverflow(c, hash)
-	t.rule.step(c, t.clk.exact()) // whoever read the ceiling of before does not count by it
+	t.rule.step(c, t.clk) // whoever read the ceiling of before does not count by it
 	c.store(wordKey, int64(hash))
 	c.unlock()
 	t.publish(s, hash, number)

@@ -34,7 +34,7 @@ func (t *table) inheritOverflow(c cell, hash uint64) {
 	}
 	from.lock()
 	defer from.unlock()
-	now := t.rule.rollLocked(from, t.clk.exact())
+	now := t.rule.rollLocked(from, t.clk)
 	if t.rule.isFresh(from, now) {
 		return
 	}

@@ -107,7 +107,7 @@ func (r *rule) usage(c cell, clk *clock) []WindowUsage {
 	if c.isClosed() {
 		return nil
 	}
-	now := r.rollLocked(c, clk.exact())
+	now := r.rollLocked(c, clk)
 	windows := make([]WindowUsage, r.active)
 	for i := range windows {
 		windows[i] = r.windowUsage(c, i, now)
@@ -134,17 +134,17 @@ type left struct {
 	share        float64 // of the limit
 }
 
-// closest returns what is left of the window of c with the least share left at now,
-// and whether the soft limit of any is passed. Of a cell that is closed it knows
+// closest returns what is left of the window of c with the least share left, and whether the soft limit of any is passed. Of a cell that is closed it knows
 // nothing.
-func (r *rule) closest(c cell, now int64) (closest left, warned bool) {
+func (r *rule) closest(c cell, clk *clock) (closest left, warned bool) {
 	c.lock()
 	defer c.unlock()
 	if c.isClosed() {
 		return left{rule: r, window: &r.windows[0], share: 2}, false
 	}
+	now := clk.exact()
 	if now >= c.load(wordEdge) {
-		r.rollLocked(c, now)
+		now = r.rollLocked(c, clk)
 	}
 	closest.share = 2
 	used := c.load(wordUsed)

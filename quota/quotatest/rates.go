@@ -397,6 +397,28 @@ func malformed(r *rig) error {
 	return r.used(c, 0)
 }
 
+// readOnly reads a counter before it counts: its windows begin with the first unit, not
+// when somebody looked.
+func readOnly(r *rig) error {
+	short := rate("requests", rolling(quota.Minute, 10))
+	long := rate("requests", rolling(quota.Minute, 10), rolling(quota.Hour, 20))
+	return errors.Join(first(
+		func() error { return r.used(long, 0, 0) },
+		func() error { return r.wants(short, 7, 7) },
+		func() error { return r.used(long, 7, 0) }, // the hour is not there yet
+		func() error { return r.wants(long, 1, 1) },
+		func() error { return r.used(long, 8, 1) },
+	), readMalformed(r))
+}
+
+// readMalformed reads and renews what no store counts.
+func readMalformed(r *rig) error {
+	c := quota.Counter{Limit: "x"}
+	_, read := r.Read(r.ctx, "acme", []quota.Counter{c})
+	renew := r.Renew(r.ctx, "process-1", time.Second, []quota.Held{{Tenant: "acme", Counter: c, N: 1}})
+	return errors.Join(fails(read, quota.ErrInvalid), fails(renew, quota.ErrInvalid))
+}
+
 func contextEnds(r *rig) error {
 	ctx, cancel := context.WithCancel(r.ctx)
 	cancel()

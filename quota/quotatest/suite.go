@@ -68,6 +68,7 @@ var clauses = []clause{
 	{"changed terms remember", termsChange},
 	{"windows that come back remember", windowsComeBack},
 	{"malformed requests have no effect", malformed},
+	{"reading changes nothing", readOnly},
 	{"a context that ended is heeded", contextEnds},
 	{"random runs are as in memory", likeMemory},
 }
