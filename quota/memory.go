@@ -335,17 +335,15 @@ func (c *storedCounter) giveBack(r Return, holder string, now int64) {
 
 // Renew implements [Store].
 func (s *MemoryStore) Renew(ctx context.Context, holder string, ttl time.Duration, held []Held) error {
+	if err := ValidateRenew(holder, ttl, held); err != nil {
+		return err
+	}
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.now()
-	for _, h := range held {
-		if err := h.Counter.Validate(); err != nil {
-			return err
-		}
-	}
 	for _, h := range held {
 		s.counter(h.Tenant, h.Counter).setHeld(holder, h.N, now+int64(ttl))
 	}
@@ -354,6 +352,9 @@ func (s *MemoryStore) Renew(ctx context.Context, holder string, ttl time.Duratio
 
 // Read implements [Store].
 func (s *MemoryStore) Read(ctx context.Context, id tenant.ID, counters []Counter) ([]Level, error) {
+	if err := ValidateRead(id, counters); err != nil {
+		return nil, err
+	}
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -362,9 +363,6 @@ func (s *MemoryStore) Read(ctx context.Context, id tenant.ID, counters []Counter
 	now := s.now()
 	levels := make([]Level, len(counters))
 	for i, c := range counters {
-		if err := c.Validate(); err != nil {
-			return nil, err
-		}
 		counter := s.peek(id, c)
 		if c.Terms.Kind != Rate {
 			levels[i].Used = counter.heldUnits(now)

@@ -144,7 +144,7 @@ func (t Taking) Validate() error {
 		return fmt.Errorf("%w: taking: want a TTL of at least a millisecond", ErrInvalid)
 	}
 	for _, r := range t.Returns {
-		if err := r.Counter.Validate(); err != nil {
+		if err := r.Counter.validate(); err != nil {
 			return err
 		}
 		if r.N < -maxUnits || r.N > maxUnits || r.Kept < -maxUnits || r.Kept > maxUnits || r.Exact && r.Kept < 0 {
@@ -152,7 +152,7 @@ func (t Taking) Validate() error {
 		}
 	}
 	for _, c := range t.Charges {
-		if err := c.Counter.Validate(); err != nil {
+		if err := c.Counter.validate(); err != nil {
 			return err
 		}
 		if c.N < 0 || c.N > maxUnits || c.Least < 0 || c.Least > c.N {
@@ -162,8 +162,36 @@ func (t Taking) Validate() error {
 	return nil
 }
 
-// Validate checks what a Store need not check any more. The error wraps [ErrInvalid].
-func (c Counter) Validate() error {
+// ValidateRead checks what [Store.Read] is asked, as [Taking.Validate] does for Take.
+func ValidateRead(id tenant.ID, counters []Counter) error {
+	if err := id.Validate(); err != nil {
+		return err
+	}
+	for _, c := range counters {
+		if err := c.validate(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ValidateRenew checks what [Store.Renew] is told.
+func ValidateRenew(holder string, ttl time.Duration, held []Held) error {
+	if holder == "" || len(holder) > maxStoreID || ttl < time.Millisecond {
+		return fmt.Errorf("%w: renew: want a holder of 1 to %d bytes and a TTL of at least a millisecond", ErrInvalid, maxStoreID)
+	}
+	for _, h := range held {
+		if err := ValidateRead(h.Tenant, []Counter{h.Counter}); err != nil {
+			return err
+		}
+		if h.N > maxUnits {
+			return fmt.Errorf("%w: renew %s: want numbers up to 2^53", ErrInvalid, h.Counter.Limit)
+		}
+	}
+	return nil
+}
+
+func (c Counter) validate() error {
 	switch {
 	case c.Terms == nil:
 		return fmt.Errorf("%w: counter %s: nil Terms", ErrInvalid, c.Limit)

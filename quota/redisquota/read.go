@@ -2,7 +2,6 @@ package redisquota
 
 import (
 	"context"
-	"time"
 
 	"github.com/tenancy-go/tenancy/quota"
 	"github.com/tenancy-go/tenancy/tenant"
@@ -10,7 +9,7 @@ import (
 
 // Read implements [quota.Store]. All levels are of the same moment.
 func (s *Store) Read(ctx context.Context, id tenant.ID, counters []quota.Counter) ([]quota.Level, error) {
-	if err := validateCounters(id, counters); err != nil {
+	if err := quota.ValidateRead(id, counters); err != nil {
 		return nil, err
 	}
 	if err := ctx.Err(); err != nil {
@@ -28,15 +27,6 @@ func (s *Store) Read(ctx context.Context, id tenant.ID, counters []quota.Counter
 		return nil, unavailable("read", err)
 	}
 	return parseLevels(text, counters)
-}
-
-// validateCounters checks what Validate of a Taking checks.
-func validateCounters(id tenant.ID, counters []quota.Counter) error {
-	t := quota.Taking{ID: "read", Tenant: id, Holder: "read", TTL: time.Second}
-	for _, c := range counters {
-		t.Charges = append(t.Charges, quota.Charge{Counter: c})
-	}
-	return t.Validate()
 }
 
 func (s *Store) reading(id tenant.ID, counters []quota.Counter) (request, error) {

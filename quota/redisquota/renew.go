@@ -17,7 +17,7 @@ const (
 // Renew implements [quota.Store]. It says it of each tenant in one step, and of different
 // tenants one after the other.
 func (s *Store) Renew(ctx context.Context, holder string, ttl time.Duration, held []quota.Held) error {
-	if err := validateHeld(holder, held); err != nil {
+	if err := quota.ValidateRenew(holder, ttl, held); err != nil {
 		return err
 	}
 	if err := ctx.Err(); err != nil {
@@ -26,17 +26,6 @@ func (s *Store) Renew(ctx context.Context, holder string, ttl time.Duration, hel
 	for requests := range slices.Chunk(s.renewing(holder, ttl, held), renewCalls) {
 		if err := pipeline(ctx, s.client, requests); err != nil {
 			return unavailable("renew", err)
-		}
-	}
-	return nil
-}
-
-// validateHeld checks what Validate of a Taking checks.
-func validateHeld(holder string, held []quota.Held) error {
-	for _, h := range held {
-		t := quota.Taking{ID: "renew", Tenant: h.Tenant, Holder: holder, TTL: time.Second, Charges: []quota.Charge{{Counter: h.Counter, N: max(0, h.N)}}}
-		if err := t.Validate(); err != nil {
-			return err
 		}
 	}
 	return nil

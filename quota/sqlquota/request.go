@@ -87,12 +87,12 @@ func newRequest(t quota.Taking, now time.Time) (*request, error) {
 
 // reading returns a request to read counters.
 func reading(id tenant.ID, counters []quota.Counter, now time.Time) (*request, error) {
-	t := quota.Taking{ID: "read", Tenant: id, Holder: "read", TTL: time.Second, Charges: make([]quota.Charge, len(counters))}
+	if err := quota.ValidateRead(id, counters); err != nil {
+		return nil, err
+	}
+	t := quota.Taking{Tenant: id, Charges: make([]quota.Charge, len(counters))}
 	for i, c := range counters {
 		t.Charges[i].Counter = c
-	}
-	if err := t.Validate(); err != nil {
-		return nil, err
 	}
 	return newRequest(t, now)
 }

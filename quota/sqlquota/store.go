@@ -61,12 +61,11 @@ const renewBatch = 250
 // Renew implements [quota.Store]. It is one statement for up to 250 counters, and one
 // more for each further 250.
 func (s *Store) Renew(ctx context.Context, holder string, ttl time.Duration, all []quota.Held) error {
+	if err := quota.ValidateRenew(holder, ttl, all); err != nil {
+		return err
+	}
 	r := renewal{Holder: text(holder), TTL: int64(ttl)}
 	for _, h := range all {
-		t := quota.Taking{ID: "renew", Tenant: h.Tenant, Holder: holder, TTL: ttl, Charges: []quota.Charge{{Counter: h.Counter, N: max(0, h.N)}}}
-		if err := t.Validate(); err != nil {
-			return err
-		}
 		if h.Counter.Terms.Kind != quota.Rate {
 			r.Held = append(r.Held, held{string(h.Tenant), newRef(h.Counter), h.N})
 		}
