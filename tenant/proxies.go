@@ -6,26 +6,22 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
+
+	"github.com/tenancy-go/tenancy/internal/clientaddr"
 )
 
 // peers are the addresses whose word about a request is taken.
-type peers []netip.Prefix
+type peers clientaddr.Proxies
 
 func newPeers(prefixes []netip.Prefix) (peers, error) {
 	if len(prefixes) == 0 {
 		return nil, errors.New("tenant: no trusted peers given; want at least one netip.Prefix")
 	}
-	trusted := make(peers, 0, len(prefixes))
-	for _, prefix := range prefixes {
-		if !prefix.IsValid() {
-			return nil, fmt.Errorf("tenant: trusted peer %v is not a valid netip.Prefix", prefix)
-		}
-		if addr := prefix.Addr(); addr.Is4In6() && prefix.Bits() >= 96 {
-			prefix = netip.PrefixFrom(addr.Unmap(), prefix.Bits()-96)
-		}
-		trusted = append(trusted, prefix.Masked())
+	trusted, err := clientaddr.New(prefixes...)
+	if err != nil {
+		return nil, fmt.Errorf("tenant: %w", err)
 	}
-	return trusted, nil
+	return peers(trusted), nil
 }
 
 // sent reports whether r comes from one of p directly. An address that is not
@@ -35,16 +31,7 @@ func (p peers) sent(r *http.Request) bool {
 		return false
 	}
 	remote, err := netip.ParseAddrPort(r.RemoteAddr)
-	if err != nil {
-		return false
-	}
-	addr := remote.Addr().Unmap().WithZone("")
-	for _, prefix := range p {
-		if prefix.Contains(addr) {
-			return true
-		}
-	}
-	return false
+	return err == nil && clientaddr.Proxies(p).Trusts(remote.Addr().Unmap().WithZone(""))
 }
 
 // requestHost returns the host that r was sent to, as NormalizeHost does:
