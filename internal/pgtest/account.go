@@ -1,32 +1,19 @@
 package pgtest
 
 import (
-	"errors"
 	"fmt"
-	"os"
-	"os/user"
-	"strconv"
+
+	"github.com/tenancy-go/tenancy/internal/servertest"
 )
 
 // account is the user that servers run as. A nil account is the test's own.
-type account struct{ uid, gid int }
+type account = servertest.Account
 
 // serverAccount returns nil, except under root: then postgres, else nobody.
 func serverAccount() (*account, error) {
-	if os.Geteuid() != 0 {
-		return nil, nil
+	user, err := servertest.AccountOf("postgres", "nobody")
+	if err != nil {
+		return nil, fmt.Errorf("pgtest: %w", err)
 	}
-	for _, name := range []string{"postgres", "nobody"} {
-		found, err := user.Lookup(name)
-		if err != nil {
-			continue
-		}
-		uid, errUID := strconv.Atoi(found.Uid)
-		gid, errGID := strconv.Atoi(found.Gid)
-		if err := errors.Join(errUID, errGID); err != nil {
-			return nil, fmt.Errorf("pgtest: user %s: %w", name, err)
-		}
-		return &account{uid: uid, gid: gid}, nil
-	}
-	return nil, errors.New("pgtest: PostgreSQL refuses to run as root, and there is no user postgres or nobody")
+	return user, nil
 }

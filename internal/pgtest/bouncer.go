@@ -72,7 +72,7 @@ func (b *Bouncer) start(t testing.TB, d *DB, program, dir, settings, role, passw
 	}
 	account := d.Server.instance.user
 	if account != nil {
-		if err := os.Chown(dir, account.uid, account.gid); err != nil {
+		if err := os.Chown(dir, account.UID, account.GID); err != nil {
 			return err
 		}
 	}

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+
+	"github.com/tenancy-go/tenancy/internal/servertest"
 )
 
 // errMissing reports that this machine has no PostgreSQL server.
@@ -73,7 +75,7 @@ func complete(bin string) bool {
 // required reports whether a missing installation fails a test. Otherwise the
 // test is skipped.
 func required() bool {
-	return os.Getenv("CI") == "true" || os.Getenv("TENANCY_REQUIRE_SERVERS") == "1"
+	return servertest.Required()
 }
 
 // workspace makes the directory of one server, owned by the user who runs it,
@@ -89,7 +91,7 @@ func workspace(user *account) (string, error) {
 			continue
 		}
 		if user != nil {
-			if err := os.Chown(dir, user.uid, user.gid); err != nil {
+			if err := os.Chown(dir, user.UID, user.GID); err != nil {
 				return "", errors.Join(fmt.Errorf("pgtest: %w", err), os.RemoveAll(dir))
 			}
 		}

@@ -73,7 +73,7 @@ func (i *instance) initialise() error {
 		return fmt.Errorf("pgtest: %w", err)
 	}
 	if i.user != nil {
-		if err := os.Chown(passwordFile, i.user.uid, i.user.gid); err != nil {
+		if err := os.Chown(passwordFile, i.user.UID, i.user.GID); err != nil {
 			return fmt.Errorf("pgtest: %w", err)
 		}
 	}

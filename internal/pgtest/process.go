@@ -7,12 +7,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/tenancy-go/tenancy/internal/servertest"
 )
 
 const (
@@ -27,29 +28,17 @@ var errPortTaken = errors.New("pgtest: the port is taken")
 // process is a running postmaster.
 type process struct {
 	cmd    *exec.Cmd
-	done   chan struct{} // closed when the postmaster has ended
-	shared int           // its System V shared memory, 0 while unknown
+	done   <-chan struct{} // closed when the postmaster has ended
+	shared int             // its System V shared memory, 0 while unknown
 }
 
-// launch starts cmd. The goroutine that waits for it keeps the thread that
-// started it: the kernel sends the death signal when that thread ends.
+// launch starts cmd.
 func launch(cmd *exec.Cmd) (*process, error) {
-	p := &process{cmd: cmd, done: make(chan struct{})}
-	started := make(chan error, 1)
-	go func() {
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		defer close(p.done)
-		err := cmd.Start()
-		started <- err
-		if err == nil {
-			_ = cmd.Wait() // how it ended stands in its log
-		}
-	}()
-	if err := <-started; err != nil {
+	done, err := servertest.Launch(cmd)
+	if err != nil {
 		return nil, fmt.Errorf("pgtest: start postgres: %w", err)
 	}
-	return p, nil
+	return &process{cmd: cmd, done: done}, nil
 }
 
 // serve starts a server on data and waits until it accepts connections.

@@ -14,7 +14,7 @@ import (
 func attributes(user *account, deadly bool) *syscall.SysProcAttr {
 	attr := &syscall.SysProcAttr{Setpgid: true}
 	if user != nil {
-		attr.Credential = &syscall.Credential{Uid: uint32(user.uid), Gid: uint32(user.gid)}
+		attr.Credential = &syscall.Credential{Uid: uint32(user.UID), Gid: uint32(user.GID)}
 	}
 	if deadly {
 		attr.Pdeathsig = syscall.SIGQUIT

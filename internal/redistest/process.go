@@ -5,18 +5,18 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"runtime"
 	"strconv"
+
+	"github.com/tenancy-go/tenancy/internal/servertest"
 )
 
 // process is a running server.
 type process struct {
 	cmd  *exec.Cmd
-	done chan struct{} // closed when it has ended
+	done <-chan struct{} // closed when it has ended
 }
 
-// launch starts the program of s. The goroutine that waits for it keeps the thread that
-// started it: the kernel sends the death signal when that thread ends.
+// launch starts the program of s.
 func launch(s *Server) (*process, error) {
 	log, err := os.OpenFile(s.logPath(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
@@ -27,22 +27,11 @@ func launch(s *Server) (*process, error) {
 	cmd.Dir, cmd.Env = s.dir, []string{"PATH=/usr/bin:/bin", "LC_ALL=C", "TZ=UTC"}
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = attributes(s.user)
-	p := &process{cmd: cmd, done: make(chan struct{})}
-	started := make(chan error, 1)
-	go func() {
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		defer close(p.done)
-		err := cmd.Start()
-		started <- err
-		if err == nil {
-			_ = cmd.Wait() // how it ended stands in its log
-		}
-	}()
-	if err := <-started; err != nil {
+	done, err := servertest.Launch(cmd)
+	if err != nil {
 		return nil, fmt.Errorf("redistest: start redis-server: %w", err)
 	}
-	return p, nil
+	return &process{cmd: cmd, done: done}, nil
 }
 
 // settings are the server's options on its command line.

@@ -7,6 +7,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+
+	"github.com/tenancy-go/tenancy/internal/servertest"
 )
 
 // errMissing reports that this machine has no Redis server.
@@ -75,15 +77,10 @@ func workspace(t testing.TB, user *account) (string, error) {
 	if err := os.Chmod(filepath.Dir(dir), 0o755); err != nil { //nolint:gosec // the folder of a test
 		return "", fmt.Errorf("redistest: %w", err)
 	}
-	if err := os.Chown(dir, user.uid, user.gid); err != nil {
+	if err := os.Chown(dir, user.UID, user.GID); err != nil {
 		return "", fmt.Errorf("redistest: %w", err)
 	}
 	return dir, nil
-}
-
-// required reports whether a missing server fails a test. Otherwise the test is skipped.
-func required() bool {
-	return os.Getenv("CI") == "true" || os.Getenv("TENANCY_REQUIRE_SERVERS") == "1"
 }
 
 // demand ends the test unless err is nil: it skips where Redis is missing and may be,
@@ -92,7 +89,7 @@ func demand(t testing.TB, err error) {
 	t.Helper()
 	switch {
 	case err == nil:
-	case errors.Is(err, errMissing) && !required():
+	case errors.Is(err, errMissing) && !servertest.Required():
 		t.Skip(err)
 	default:
 		t.Fatal(err)
