@@ -47,6 +47,8 @@ type entry struct {
 	held      *gauge
 	heldByKey *gauges
 	soft      *softState // with a Store only
+	lease     *lease     // of limits per tenant that have one
+	leases    *keyLeases // of limits per key that do
 }
 
 // entry returns the entry of a limit, which is empty for one that nobody knows.
@@ -114,6 +116,9 @@ func (a *Account) renew(s *accountState) {
 
 // takeOther is Take for what is no plain rate. What is to be held needs a Grant.
 func (a *Account) takeOther(ctx context.Context, limit Ref, n int64) Decision {
+	if d, is := a.takeLeased(ctx, limit, n); is {
+		return d
+	}
 	if l := at(a.state.Load().plan.limits, limit.index); l != nil && (l.Kind != Rate || l.Per != PerTenant) {
 		d := l.rule.refused(CauseInvalid, noWindow, never, 0)
 		a.refuse(ctx, Claim{Limit: limit, N: n}, d)

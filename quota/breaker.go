@@ -27,6 +27,11 @@ func (b *breaker) allows(now int64) bool {
 	return now >= retryAt && b.retryAt.CompareAndSwap(retryAt, now+pause())
 }
 
+// rests reports whether nobody is to try at now.
+func (b *breaker) rests(now int64) bool {
+	return b.failures.Load() >= breakAfter && now < b.retryAt.Load()
+}
+
 // done takes down how a try went, and reports whether that changed something.
 func (b *breaker) done(ok bool, now int64) (changed bool) {
 	if ok {

@@ -133,11 +133,12 @@ type part struct {
 
 // sharedPart is what a part knows of the Store.
 type sharedPart struct {
-	alone    bool  // it was let in without the store
-	shadowed bool  // the limit is only there to look at, and would have refused
-	reserved int64 // units that this process holds in the store for it
-	left     int64 // units that the store had left
-	edge     int64 // nanoseconds until it may have more
+	drawn    *lease // where the units come from, if from one
+	alone    bool   // it was let in without the store
+	shadowed bool   // the limit is only there to look at, and would have refused
+	reserved int64  // units that this process holds in the store for it
+	left     int64  // units that the store had left
+	edge     int64  // nanoseconds until it may have more
 	soft     *softState
 }
 

@@ -55,7 +55,7 @@ func (n node) plan(name string) (Plan, error) {
 }
 
 func (n node) limit() (Limit, error) {
-	fields, err := n.fields("kind", "windows", "max", "burst", "warn", "grace", "per", "outage", "payment", "shadow")
+	fields, err := n.fields("kind", "windows", "max", "burst", "warn", "grace", "per", "outage", "payment", "shadow", "lease")
 	if err != nil {
 		return Limit{}, err
 	}
@@ -72,6 +72,7 @@ func (n node) limit() (Limit, error) {
 	read(&f, &outage, fields["outage"].text)
 	read(&f, &l.Payment, fields["payment"].flag)
 	read(&f, &l.Shadow, fields["shadow"].flag)
+	read(&f, &l.Lease, fields["lease"].count)
 	if f.err != nil {
 		return Limit{}, f.err
 	}

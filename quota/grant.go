@@ -157,9 +157,17 @@ func (p *part) giveBack(a *Account, n int64) {
 	if n == 0 {
 		return
 	}
+	if p.sharedPart != nil && p.drawn != nil && p.drawn.giveBack(n, p.at) {
+		return
+	}
 	if p.remote {
 		a.e.shared.settler.add(a.id, Return{Counter: p.counter(), N: n, At: time.Unix(0, p.at)}, nil)
 	}
+	p.giveBackHere(a, n)
+}
+
+// giveBackHere takes n units of a rate back that this process counted.
+func (p *part) giveBackHere(a *Account, n int64) {
 	if len(p.limit.rule.windows) == 0 {
 		return // the plan of then did not count them
 	}
@@ -217,14 +225,17 @@ func (p *part) force(a *Account, n int64) {
 	}
 }
 
-// releaseShared lets go of n units that this process holds in the store.
+// releaseShared lets go of n units that this process holds in the store, or of which a
+// lease does.
 func (p *part) releaseShared(a *Account, n int64) {
 	if !p.remote {
 		return
 	}
 	if n = min(n, p.reserved); n > 0 {
 		p.reserved -= n
-		a.e.shared.holdings.release(a.id, p.counter(), n)
+		if p.drawn == nil || !p.drawn.giveBack(n, 0) {
+			a.e.shared.holdings.release(a.id, p.counter(), n)
+		}
 	}
 }
 

@@ -34,6 +34,7 @@ type holding struct {
 	dirty    bool          // the store may have another number
 	renewing chan struct{} // closed when the renewal is over; nil without one
 	due      int64
+	lease    *lease // that some of it is in; nil if none is
 }
 
 func (h *holdings) init(s *sharing) {
@@ -78,6 +79,14 @@ func (h *holdings) end(id tenant.ID, c Counter, n int64, known bool) {
 	held.n += n
 	held.dirty = held.dirty || !known
 	h.keepUp()
+}
+
+// lend says that l has units of c, which are of use as long as the store leaves them to
+// this process.
+func (h *holdings) lend(id tenant.ID, c Counter, l *lease) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.get(id, c).lease = l
 }
 
 // assume holds units that the store does not know of.
@@ -178,6 +187,7 @@ func (h *holdings) collect() (batch []*holding, held []Held, more bool) {
 func (h *holdings) renew(batch []*holding, held []Held) bool {
 	ctx, cancel := context.WithTimeout(context.Background(), h.s.timeout)
 	defer cancel()
+	sent := h.s.clk.exact()
 	err := h.s.store.Renew(ctx, h.s.holder, h.s.ttl, held)
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -187,6 +197,9 @@ func (h *holdings) renew(batch []*holding, held []Held) bool {
 		if err == nil {
 			b.dirty = b.n != held[i].N
 			b.due = h.s.clk.exact() + int64(h.s.ttl)/3
+			if b.lease != nil {
+				b.lease.extend(sent + int64(h.s.ttl))
+			}
 		}
 	}
 	return err == nil

@@ -14,33 +14,35 @@ import (
 type Option func(*config)
 
 type config struct {
-	now          func() time.Time
-	refreshEvery time.Duration
-	staleAfter   time.Duration
-	timeout      time.Duration
-	maxKeys      int64
-	observer     Observer
-	events       func(context.Context, Event)
-	zone         func(tenant.Tenant) (*time.Location, error)
-	levels       func(context.Context, tenant.ID, string) (int64, error)
-	store        Store
-	storeTimeout time.Duration
-	storeTTL     time.Duration
-	replicas     int64
-	err          error // of the options
+	now           func() time.Time
+	refreshEvery  time.Duration
+	staleAfter    time.Duration
+	timeout       time.Duration
+	maxKeys       int64
+	observer      Observer
+	events        func(context.Context, Event)
+	zone          func(tenant.Tenant) (*time.Location, error)
+	levels        func(context.Context, tenant.ID, string) (int64, error)
+	store         Store
+	storeTimeout  time.Duration
+	storeTTL      time.Duration
+	replicas      int64
+	leasePatience time.Duration
+	err           error // of the options
 }
 
 func defaults() config {
 	return config{
-		refreshEvery: 10 * time.Second,
-		staleAfter:   10 * time.Minute,
-		timeout:      timeout,
-		maxKeys:      10_000,
-		zone:         zoneSetting,
-		storeTimeout: 50 * time.Millisecond,
-		storeTTL:     30 * time.Second,
-		replicas:     1,
-		levels:       func(context.Context, tenant.ID, string) (int64, error) { return 0, nil },
+		refreshEvery:  10 * time.Second,
+		staleAfter:    10 * time.Minute,
+		timeout:       timeout,
+		maxKeys:       10_000,
+		zone:          zoneSetting,
+		storeTimeout:  50 * time.Millisecond,
+		storeTTL:      30 * time.Second,
+		replicas:      1,
+		leasePatience: 400 * time.Microsecond,
+		levels:        func(context.Context, tenant.ID, string) (int64, error) { return 0, nil },
 	}
 }
 
@@ -141,7 +143,8 @@ func WithLevels(level func(ctx context.Context, id tenant.ID, limit string) (int
 }
 
 // WithStore counts in store, which all replicas share: all of them together let in
-// what the limits say. Each decision is one call.
+// what the limits say. Each decision is one call, unless a limit's Lease lets this
+// process take units ahead.
 //
 // While the store does not answer, each limit does what its Outage says; with [Share]
 // a replica lets in its part of the limit, for which it has to know how many replicas
@@ -169,6 +172,19 @@ func WithStoreTTL(ttl time.Duration) Option {
 	return func(c *config) {
 		c.need(ttl >= 100*time.Millisecond, "WithStoreTTL", "100ms or more")
 		c.storeTTL = ttl
+	}
+}
+
+// WithLeasePatience bounds how long a decision by a limit with a Lease waits for the store
+// where nothing was taken ahead, as for the first request of a tenant: 400 microseconds by
+// default. Once a decision has waited in vain nobody waits until the store has answered,
+// and each limit does what its Outage says. With zero nobody ever waits.
+//
+// Where limits are to refuse then ([Close]), it should be well above what an answer takes.
+func WithLeasePatience(limit time.Duration) Option {
+	return func(c *config) {
+		c.need(limit >= 0, "WithLeasePatience", "a duration")
+		c.leasePatience = limit
 	}
 }
 

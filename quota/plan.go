@@ -58,6 +58,9 @@ type Limit struct {
 	Outage  Outage   // what to do when the store cannot say
 	Payment bool     // more is a matter of paying: 402 instead of 403 where waiting does not help
 	Shadow  bool     // counts and reports, and refuses nothing
+	// With a [Store], a process may take up to so many units ahead, to let in without
+	// asking; 0 asks for each decision. See [WithStore].
+	Lease int64
 }
 
 // Scope is whose units a limit counts together.
@@ -142,6 +145,7 @@ func (p Plan) validate(at string) error {
 const (
 	maxWeight  = 1_000_000
 	maxWindows = 16
+	maxLease   = 1 << 30
 )
 
 func (l Limit) validate(at, name string) error {
@@ -171,6 +175,9 @@ func (l Limit) validate(at, name string) error {
 	}
 	if !slices.Contains([]Outage{Share, Close, Open}, l.Outage) {
 		return invalid(join(at, "outage"), "%q: want share, close or open", string(l.Outage))
+	}
+	if l.Lease < 0 || l.Lease > maxLease || l.Lease > 0 && (l.Kind == Bandwidth || l.Shadow) {
+		return invalid(join(at, "lease"), "want 1 to 2^30 units, in a limit of kind rate, concurrent or stock that is no shadow")
 	}
 	if l.Per == PerKey && l.Kind != Rate && l.Kind != Concurrent {
 		return invalid(join(at, "per"), "only limits of kind rate and concurrent are per key")

@@ -25,6 +25,11 @@ type sharing struct {
 	breaker  breaker
 	holdings holdings
 	settler  settler
+	leases   leases
+	patience patience
+
+	answers atomic.Int64 // of the store
+	silent  atomic.Int64 // one more than answers when somebody waited for a refill in vain
 }
 
 // newSharing returns what c says, or nil without a store.
@@ -38,6 +43,7 @@ func newSharing(c *config, clk *clock) *sharing {
 	}
 	s.holdings.init(s)
 	s.settler.init(s)
+	s.leases.clk, s.patience.limit = clk, c.leasePatience
 	return s
 }
 
@@ -74,6 +80,9 @@ func (s *sharing) take(ctx context.Context, t Taking) (Taken, reply) {
 
 // heard takes down whether the store answered.
 func (s *sharing) heard(ctx context.Context, ok bool) {
+	if ok {
+		s.answers.Add(1)
+	}
 	if !s.breaker.done(ok, s.clk.exact()) || s.events == nil {
 		return
 	}
@@ -84,32 +93,44 @@ func (s *sharing) heard(ctx context.Context, ok bool) {
 	s.events(ctx, event)
 }
 
-// claimShared adds parts to g if the store grants all of them, and else none. While
-// the store cannot say, each limit does what its Outage says.
+// claimShared adds parts to g if the store grants all of them, and else none: those with
+// a lease from what this process has ahead, and the others in one call. While the store
+// cannot say, each limit does what its Outage says.
 func (a *Account) claimShared(ctx context.Context, s *accountState, g *Grant, parts []part) Decision {
 	shared := a.e.shared
 	if ctx.Err() != nil {
 		return a.unheard(ctx, parts)
 	}
-	t := shared.taking(a.id)
 	known := make([]sharedPart, len(parts))
 	for i := range parts {
 		if parts[i].sharedPart == nil {
 			parts[i].sharedPart = &known[i]
 		}
 	}
-	charged := make([]int, 0, len(parts)) // the part of each charge
+	d, silent := a.drawAll(ctx, s, parts)
+	switch {
+	case !d.OK:
+		return d
+	case silent && ctx.Err() != nil:
+		return a.unheard(ctx, parts)
+	case silent:
+		return a.claimAlone(ctx, s, g, parts, nil)
+	}
+	var charges []Charge
+	var charged []int // the part of each charge
 	for i := range parts {
 		if p := &parts[i]; p.claim.N == 0 {
 			p.remote = true // for Settle
-		} else if !p.unlimited() {
-			t.Charges = append(t.Charges, Charge{Counter: p.counter(), N: p.claim.N})
+		} else if p.drawn == nil && !p.unlimited() {
+			charges = append(charges, Charge{Counter: p.counter(), N: p.claim.N})
 			charged = append(charged, i)
 		}
 	}
 	if len(charged) == 0 {
 		return a.grantShared(ctx, s, g, parts, Taken{OK: true}, nil)
 	}
+	t := shared.taking(a.id)
+	t.Charges = charges
 	for _, i := range charged {
 		if p := &parts[i]; p.limit.Kind != Rate && !shared.holdings.begin(ctx, a.id, p.counter()) {
 			for _, j := range charged {
@@ -148,6 +169,7 @@ func (a *Account) claimShared(ctx context.Context, s *accountState, g *Grant, pa
 
 // unheard refuses whose context ended before the store could say.
 func (a *Account) unheard(ctx context.Context, parts []part) Decision {
+	a.undraw(parts)
 	d := because(CauseUnavailable, "")
 	if len(parts) > 0 {
 		d = parts[0].limit.rule.refused(CauseUnavailable, noWindow, never, 0)
@@ -165,17 +187,19 @@ func (s *sharing) abandon(id tenant.ID, p *part) {
 
 // grantShared puts parts into g as the store granted them.
 func (a *Account) grantShared(ctx context.Context, s *accountState, g *Grant, parts []part, taken Taken, charged []int) Decision {
-	least := Decision{OK: true, amount: maxUnits}
 	for at, i := range charged {
 		p := &parts[i]
 		p.remote, p.at = true, instant(taken.At)
 		p.reserved = p.claim.N
 		p.left, p.edge = taken.Granted[at].Left, int64(taken.Granted[at].For)
-		if p.left <= least.amount {
-			least = p.limit.rule.granted(p.left)
-		}
 		p.mirror(s, a.e.clk)
 		a.watchSoft(ctx, s, p)
+	}
+	least := Decision{OK: true, amount: maxUnits}
+	for i := range parts {
+		if p := &parts[i]; p.remote && p.claim.N > 0 && p.left <= least.amount {
+			least = p.limit.rule.granted(p.left)
+		}
 	}
 	g.parts = parts
 	a.tell(ctx, parts)
@@ -191,20 +215,26 @@ func (a *Account) refusedShared(ctx context.Context, s *accountState, g *Grant, 
 		p.claim.N, p.shadowed = 0, true
 		return a.claimShared(ctx, s, g, parts)
 	}
-	window := uint8(noWindow)
-	if p.limit.Kind == Rate {
-		window = uint8(taken.Window)
-		if taken.Window >= len(p.limit.terms.Windows) {
-			window = burstWindow
-		}
-	}
+	a.undraw(parts)
 	retry := int64(never)
 	if taken.RetryAfter > 0 {
 		retry = int64(taken.RetryAfter)
 	}
-	d := p.limit.rule.refused(taken.Cause, window, retry, 0)
+	d := p.limit.rule.refused(taken.Cause, p.limit.windowOf(taken), retry, 0)
 	a.refuse(ctx, p.claim, d)
 	return d
+}
+
+// windowOf returns the window of l that refused.
+func (l *limit) windowOf(taken Taken) uint8 {
+	switch {
+	case l.Kind != Rate:
+		return noWindow
+	case taken.Window >= len(l.terms.Windows):
+		return burstWindow
+	default:
+		return uint8(taken.Window)
+	}
 }
 
 // claimAlone decides without the store: each limit does what its Outage says, and what
@@ -225,7 +255,8 @@ func (a *Account) claimAlone(ctx context.Context, s *accountState, g *Grant, par
 
 func (a *Account) decideAlone(ctx context.Context, s *accountState, g *Grant, parts []part) Decision {
 	for i := range parts {
-		if p := &parts[i]; !p.unlimited() && p.limit.Outage == Close && !p.limit.Shadow {
+		if p := &parts[i]; p.drawn == nil && !p.unlimited() && p.limit.Outage == Close && !p.limit.Shadow {
+			a.undraw(parts)
 			d := p.limit.rule.refused(CauseUnavailable, noWindow, never, 0)
 			a.refuse(ctx, p.claim, d)
 			return d
@@ -234,7 +265,7 @@ func (a *Account) decideAlone(ctx context.Context, s *accountState, g *Grant, pa
 	least := Decision{OK: true, amount: maxUnits}
 	for i := range parts {
 		p := &parts[i]
-		if p.unlimited() {
+		if p.drawn != nil || p.unlimited() {
 			continue
 		}
 		if p.limit.Outage == Share && !p.limit.Shadow {
@@ -242,6 +273,7 @@ func (a *Account) decideAlone(ctx context.Context, s *accountState, g *Grant, pa
 			if !d.OK {
 				g.parts = parts[:i]
 				g.undo()
+				a.undraw(parts[i:])
 				if !d.isMoved() {
 					a.refuse(ctx, p.claim, d)
 				}
@@ -318,6 +350,7 @@ func (p *part) mirror(s *accountState, clk *clock) {
 
 // close sees to it that the store knows what was used, and that nothing is held.
 func (s *sharing) close(ctx context.Context) error {
+	s.leases.close()
 	if err := s.settler.drain(ctx); err != nil {
 		return fmt.Errorf("%w: the store has not heard of all that was used: %w", ErrUnavailable, err)
 	}

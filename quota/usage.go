@@ -62,9 +62,19 @@ func (a *Account) readUsage(ctx context.Context, s *accountState, all []Usage) (
 		return nil, fmt.Errorf("%w: usage of tenant %s: %w", ErrUnavailable, a.id, err)
 	}
 	for i := range all {
-		all[i].read(s.entry(a.e.Ref(all[i].Limit)).limit, levels[i])
+		e := s.entry(a.e.Ref(all[i].Limit))
+		levels[i].less(e.lease.spare())
+		all[i].read(e.limit, levels[i])
 	}
 	return all, nil
+}
+
+// less takes away n units that are counted but not used yet.
+func (l *Level) less(n int64) {
+	l.Used = max(0, l.Used-n)
+	for i := range l.Windows {
+		l.Windows[i].Used = max(0, l.Windows[i].Used-n)
+	}
 }
 
 // read puts what the store says of l into u.

@@ -162,11 +162,18 @@ func (t *table) write(w io.Writer) {
 				fmt.Fprintf(columns, "| %s = 1\t", time.Duration(r.nanos).Round(resolution(r.nanos)))
 				continue
 			}
-			fmt.Fprintf(columns, "| %.2f\t", r.ratio)
+			fmt.Fprintf(columns, "| %s\t", ratio(r.ratio))
 		}
 		fmt.Fprintln(columns, "|")
 	}
 	_ = columns.Flush()
+}
+
+func ratio(r float64) string {
+	if r < 0.1 {
+		return fmt.Sprintf("%.4f", r)
+	}
+	return fmt.Sprintf("%.2f", r)
 }
 
 func resolution(nanos float64) time.Duration {
