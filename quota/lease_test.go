@@ -453,3 +453,58 @@ func TestLeaseLetsInAllThereIs(t *testing.T) {
 		closeAll(t, all)
 	})
 }
+
+// TestSlowStore lets the store take its time: within a decision's patience, beyond it, and
+// beyond what a call may take. Each limit does what its Outage says where nobody could
+// say, and the store hears of what was let in.
+func TestSlowStore(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		slow             time.Duration
+		exact            time.Duration // how long a decision without a lease takes
+		first, later     bool          // whether decisions with one are degraded, or refused with Close
+		waits, laterWait time.Duration // at most
+	}{
+		{slow: 15 * time.Millisecond, exact: 15 * time.Millisecond, waits: 15 * time.Millisecond},
+		{slow: 30 * time.Millisecond, exact: 30 * time.Millisecond, first: true, waits: 20 * time.Millisecond},
+		{slow: 80 * time.Millisecond, exact: 50 * time.Millisecond, first: true, later: true, waits: 20 * time.Millisecond},
+	}
+	for _, tt := range tests {
+		t.Run(tt.slow.String(), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				store := &flaky{Store: quota.NewMemoryStore(time.Now)}
+				e := leasing(t, 2, store, quota.WithLeasePatience(20*time.Millisecond))[0]
+				account := acmeOf(t, e)
+				timed := func(limit string) (quota.Decision, time.Duration) {
+					start := time.Now()
+					d := account.Take(t.Context(), e.Ref(limit), 1)
+					return d, time.Since(start)
+				}
+				store.slow.Store(int64(tt.slow))
+				_, wait := timed("exact")
+				assert.Equal(t, tt.exact, wait)
+				time.Sleep(time.Second)
+				granted := int64(0)
+				for _, want := range []bool{tt.first, tt.later} {
+					for _, limit := range []string{"requests", "strict"} {
+						d, wait := timed(limit)
+						assert.LessOrEqual(t, wait, tt.waits)
+						switch {
+						case limit == "strict":
+							assert.Equal(t, want, d.Cause() == quota.CauseUnavailable, "%v", d.Err())
+						case assert.True(t, d.OK):
+							granted++
+							assert.Equal(t, want, d.Degraded())
+						}
+						time.Sleep(100 * time.Millisecond)
+					}
+				}
+				store.slow.Store(0)
+				time.Sleep(5 * time.Second)
+				assert.Equal(t, granted, storeUsed(t, store, "requests"))
+				closeAll(t, []*quota.Enforcer{e})
+			})
+		})
+	}
+}

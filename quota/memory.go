@@ -102,6 +102,15 @@ func (s *MemoryStore) Take(ctx context.Context, t Taking) (Taken, error) {
 	return taken, nil
 }
 
+// TakeBatch implements [Batcher].
+func (s *MemoryStore) TakeBatch(ctx context.Context, takings []Taking) []Answer {
+	answers := make([]Answer, len(takings))
+	for i, t := range takings {
+		answers[i].Taken, answers[i].Err = s.Take(ctx, t)
+	}
+	return answers
+}
+
 func (s *MemoryStore) forgetAnswers(now int64) {
 	for len(s.expiry) > 0 && s.answers[s.expiry[0]].until <= now {
 		delete(s.answers, s.expiry[0])

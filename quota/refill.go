@@ -146,14 +146,14 @@ func (l *lease) want(n int64) {
 
 // takeFor carries out t for l, which is all that t asks for.
 func (s *sharing) takeFor(l *lease, t Taking) (Taken, reply) {
-	c, ctx := t.Charges[0].Counter, context.Background()
+	c := t.Charges[0].Counter
 	if c.Terms.Kind == Rate {
-		return s.take(ctx, t)
+		return s.takeAhead(t)
 	}
-	if !s.holdings.begin(ctx, t.Tenant, c) {
+	if !s.holdings.begin(context.Background(), t.Tenant, c) {
 		return Taken{}, unasked
 	}
-	taken, heard := s.take(ctx, t)
+	taken, heard := s.takeAhead(t)
 	held := int64(0)
 	if heard == answered {
 		for _, r := range t.Returns {
@@ -166,6 +166,14 @@ func (s *sharing) takeFor(l *lease, t Taking) (Taken, reply) {
 	s.holdings.lend(t.Tenant, c, l)
 	s.holdings.end(t.Tenant, c, held, heard != unknown)
 	return taken, heard
+}
+
+// takeAhead carries out t, together with others if the store can do that.
+func (s *sharing) takeAhead(t Taking) (Taken, reply) {
+	if s.batches != nil {
+		return s.batches.take(t)
+	}
+	return s.take(context.Background(), t)
 }
 
 // refusalOf returns what the store said of n units of l at now.

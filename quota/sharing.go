@@ -26,6 +26,7 @@ type sharing struct {
 	holdings holdings
 	settler  settler
 	leases   leases
+	batches  *batches // nil if the store takes one at a time
 	patience patience
 
 	answers atomic.Int64 // of the store
@@ -43,6 +44,9 @@ func newSharing(c *config, clk *clock) *sharing {
 	}
 	s.holdings.init(s)
 	s.settler.init(s)
+	if b, ok := c.store.(Batcher); ok {
+		s.batches = &batches{s: s, to: b}
+	}
 	s.leases.clk, s.patience.limit = clk, c.leasePatience
 	return s
 }

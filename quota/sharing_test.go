@@ -23,6 +23,7 @@ type flaky struct {
 	quota.Store
 	down  atomic.Bool  // fails at once
 	hangs atomic.Bool  // answers when the context ends
+	slow  atomic.Int64 // answers after so many nanoseconds
 	loses atomic.Int64 // so many answers, after doing what was asked
 	calls atomic.Int64
 }
@@ -38,7 +39,12 @@ func (f *flaky) fault(ctx context.Context) error {
 	if f.down.Load() {
 		return errDown
 	}
-	return nil
+	select {
+	case <-time.After(time.Duration(f.slow.Load())):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 func (f *flaky) Take(ctx context.Context, t quota.Taking) (quota.Taken, error) {

@@ -34,6 +34,22 @@ type Store interface {
 	Read(ctx context.Context, id tenant.ID, counters []Counter) ([]Level, error)
 }
 
+// Batcher is a Store that carries out several Takings, also of different tenants, for
+// little more than one costs. Where a limit has a Lease, an [Enforcer] makes use of it.
+type Batcher interface {
+	Store
+
+	// TakeBatch carries out each of takings as Take would, one by one, and returns the
+	// answers in their order.
+	TakeBatch(ctx context.Context, takings []Taking) []Answer
+}
+
+// Answer is what Take returns.
+type Answer struct {
+	Taken Taken
+	Err   error
+}
+
 // Counter is one of a tenant's: of a limit, for a key if the limit is per key.
 type Counter struct {
 	Limit string

@@ -9,7 +9,8 @@
 // # Servers
 //
 // Each call of [Start] starts a server on a free loopback port, which takes some ten
-// milliseconds, and [StartCluster] several of them as one Redis Cluster. They keep their
+// milliseconds, and [StartCluster] several of them as one Redis Cluster,
+// and [StartReplicated] one with a replica that a Sentinel puts in its place. They keep their
 // data in memory, unless [Persistent] is given: then what was acknowledged outlives
 // [Server.Kill]. Nothing that runs already is used or touched.
 //

@@ -36,6 +36,9 @@ func launch(s *Server) (*process, error) {
 
 // settings are the server's options on its command line.
 func (s *Server) settings() []string {
+	if s.config.sentinel {
+		return []string{s.sentinelConfig(), "--sentinel", "--port", strconv.Itoa(s.port), "--bind", host, "--dir", s.dir}
+	}
 	args := []string{
 		"--port", strconv.Itoa(s.port),
 		"--bind", host,
@@ -44,9 +47,13 @@ func (s *Server) settings() []string {
 		"--appendfsync", "no", // what was written outlives the process, if not the machine
 		"--enable-debug-command", "local",
 		"--io-threads", "1",
+		"--repl-diskless-sync-delay", "0",
 	}
 	if s.config.persistent {
 		args = append(args, "--appendonly", "yes")
+	}
+	if master := s.config.replicaOf; master != nil {
+		args = append(args, "--replicaof", host, strconv.Itoa(master.port))
 	}
 	if s.config.cluster {
 		args = append(args, "--cluster-enabled", "yes", "--cluster-config-file", "nodes.conf",

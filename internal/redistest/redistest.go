@@ -17,7 +17,10 @@ var errMissing = errors.New("redistest: no redis-server in PATH: install it, on 
 // Option changes how a server runs.
 type Option func(*config)
 
-type config struct{ persistent, cluster bool }
+type config struct {
+	persistent, cluster, sentinel bool
+	replicaOf                     *Server
+}
 
 // Persistent makes a server write down what it acknowledges, so that it is there again
 // after [Server.Kill] and [Server.Restart]. A crash of the machine may lose it.

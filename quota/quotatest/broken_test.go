@@ -18,6 +18,15 @@ type broken struct {
 	quota.Store
 	take  func(s quota.Store, ctx context.Context, t quota.Taking) (quota.Taken, error)
 	renew func(s quota.Store, ctx context.Context, holder string, ttl time.Duration, held []quota.Held) error
+	batch func(s quota.Batcher, ctx context.Context, takings []quota.Taking) []quota.Answer
+}
+
+func (b broken) TakeBatch(ctx context.Context, takings []quota.Taking) []quota.Answer {
+	store, _ := b.Store.(quota.Batcher)
+	if b.batch == nil {
+		return store.TakeBatch(ctx, takings)
+	}
+	return b.batch(store, ctx, takings)
 }
 
 func (b broken) Take(ctx context.Context, t quota.Taking) (quota.Taken, error) {
@@ -101,6 +110,20 @@ func TestSuiteCatches(t *testing.T) {
 		{"renews nothing", broken{renew: func(quota.Store, context.Context, string, time.Duration, []quota.Held) error { return nil }},
 			[]string{"what is renewed is held as it is said", "a context that ended is heeded"}},
 		{"strict windows only roll", changed(func(t *quota.Taking) { softly(t) }), []string{"strict windows never let in more"}},
+		{"answers batches in any order", broken{batch: func(s quota.Batcher, ctx context.Context, all []quota.Taking) []quota.Answer {
+			answers := s.TakeBatch(ctx, all)
+			slices.Reverse(answers)
+			return answers
+		}}, []string{"a batch is as one by one"}},
+		{"ends a batch at its first fault", broken{batch: func(s quota.Batcher, ctx context.Context, all []quota.Taking) []quota.Answer {
+			answers := make([]quota.Answer, len(all))
+			for i, t := range all {
+				if answers[i].Taken, answers[i].Err = s.Take(ctx, t); answers[i].Err != nil {
+					break
+				}
+			}
+			return answers
+		}}, []string{"a batch is as one by one"}},
 		{"forgets with the terms", changed(func(t *quota.Taking) {
 			for i := range t.Charges {
 				if c := &t.Charges[i]; c.Terms != nil && len(c.Terms.Windows) > 0 {

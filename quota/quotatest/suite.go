@@ -67,6 +67,7 @@ var clauses = []clause{
 	{"stock is set to the truth", stockExact},
 	{"changed terms remember", termsChange},
 	{"windows that come back remember", windowsComeBack},
+	{"a batch is as one by one", batched},
 	{"malformed requests have no effect", malformed},
 	{"reading changes nothing", readOnly},
 	{"a context that ended is heeded", contextEnds},

@@ -18,7 +18,7 @@ type Store struct {
 	config
 }
 
-var _ quota.Store = (*Store)(nil)
+var _ quota.Batcher = (*Store)(nil)
 
 // New returns a Store whose data are in client's Redis. The host closes the client, after
 // the last use of the Store.
@@ -65,13 +65,7 @@ func checkClient(client redis.UniversalClient) error {
 
 // Take implements [quota.Store].
 func (s *Store) Take(ctx context.Context, t quota.Taking) (quota.Taken, error) {
-	if err := t.Validate(); err != nil {
-		return quota.Taken{}, err
-	}
-	if err := ctx.Err(); err != nil {
-		return quota.Taken{}, err
-	}
-	r, err := s.taking(t)
+	r, err := s.checked(ctx, t)
 	if err != nil {
 		return quota.Taken{}, err
 	}
@@ -79,10 +73,46 @@ func (s *Store) Take(ctx context.Context, t quota.Taking) (quota.Taken, error) {
 	if s.retries && broken(err) && ctx.Err() == nil {
 		text, err = r.run(ctx, s.client).Text()
 	}
+	return takenOf(text, err)
+}
+
+func takenOf(text string, err error) (quota.Taken, error) {
 	if err != nil {
 		return quota.Taken{}, unavailable("take", err)
 	}
 	return parseTaken(text)
+}
+
+// TakeBatch implements [quota.Batcher]: in as few round trips as there are servers.
+func (s *Store) TakeBatch(ctx context.Context, takings []quota.Taking) []quota.Answer {
+	answers := make([]quota.Answer, len(takings))
+	requests, of := make([]request, 0, len(takings)), make([]int, 0, len(takings))
+	for i, t := range takings {
+		r, err := s.checked(ctx, t)
+		if answers[i].Err = err; err == nil {
+			requests, of = append(requests, r), append(of, i)
+		}
+	}
+	call := func(some []request) []*redis.Cmd { return runAll(ctx, s.client, some) }
+	cmds := call(requests)
+	if s.retries && ctx.Err() == nil {
+		again(cmds, requests, broken, call)
+	}
+	for n, cmd := range cmds {
+		answers[of[n]].Taken, answers[of[n]].Err = takenOf(cmd.Text())
+	}
+	return answers
+}
+
+// checked returns the request of t, if there is nothing to say against it.
+func (s *Store) checked(ctx context.Context, t quota.Taking) (request, error) {
+	if err := t.Validate(); err != nil {
+		return request{}, err
+	}
+	if err := ctx.Err(); err != nil {
+		return request{}, err
+	}
+	return s.taking(t)
 }
 
 // now returns the client's time, which only says which calendar periods are near.

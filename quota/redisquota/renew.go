@@ -24,8 +24,10 @@ func (s *Store) Renew(ctx context.Context, holder string, ttl time.Duration, hel
 		return err
 	}
 	for requests := range slices.Chunk(s.renewing(holder, ttl, held), renewCalls) {
-		if err := pipeline(ctx, s.client, requests); err != nil {
-			return unavailable("renew", err)
+		for _, cmd := range runAll(ctx, s.client, requests) {
+			if err := cmd.Err(); err != nil {
+				return unavailable("renew", err)
+			}
 		}
 	}
 	return nil

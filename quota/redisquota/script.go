@@ -40,24 +40,29 @@ func (r request) run(ctx context.Context, client redis.UniversalClient) *redis.C
 	return cmd
 }
 
-// pipeline calls the scripts of all requests in as few round trips as there are servers.
-func pipeline(ctx context.Context, client redis.UniversalClient, requests []request) error {
+// runAll calls the scripts of all requests in as few round trips as there are servers.
+func runAll(ctx context.Context, client redis.UniversalClient, requests []request) []*redis.Cmd {
 	cmds := send(ctx, client, requests, (*script).EvalSha)
-	var again []request
+	again(cmds, requests, unloaded, func(some []request) []*redis.Cmd { return send(ctx, client, some, (*script).Eval) })
+	return cmds
+}
+
+// again calls call with the requests whose answer is an error of a kind, and puts the
+// answers in its place.
+func again(cmds []*redis.Cmd, requests []request, kind func(error) bool, call func([]request) []*redis.Cmd) {
+	var some []request
+	var of []int
 	for i, cmd := range cmds {
-		switch err := cmd.Err(); {
-		case unloaded(err):
-			again = append(again, requests[i])
-		case err != nil:
-			return err
+		if kind(cmd.Err()) {
+			some, of = append(some, requests[i]), append(of, i)
 		}
 	}
-	for _, cmd := range send(ctx, client, again, (*script).Eval) {
-		if cmd.Err() != nil {
-			return cmd.Err()
-		}
+	if len(some) == 0 {
+		return
 	}
-	return nil
+	for n, cmd := range call(some) {
+		cmds[of[n]] = cmd
+	}
 }
 
 type call func(s *script, ctx context.Context, c redis.Scripter, keys []string, args ...any) *redis.Cmd

@@ -1,0 +1,93 @@
+package quota
+
+import (
+	"context"
+	"sync"
+)
+
+// batches carries the refills of many leases to a store that takes several at once: those
+// that come while others are on their way go together.
+type batches struct {
+	s  *sharing
+	to Batcher
+
+	mu     sync.Mutex // guards what follows
+	queue  []*question
+	flying int
+}
+
+// question is one Taking on its way.
+type question struct {
+	taking Taking
+	taken  Taken
+	heard  reply
+	done   chan struct{} // closed when the answer is there
+}
+
+const (
+	maxFlying   = 2  // calls at a time
+	maxTogether = 64 // Takings in one call
+)
+
+// take carries out t, in bounded time once it is on its way.
+func (b *batches) take(t Taking) (Taken, reply) {
+	q := &question{taking: t, heard: unasked, done: make(chan struct{})}
+	b.mu.Lock()
+	b.queue = append(b.queue, q)
+	if b.flying < maxFlying {
+		b.flying++
+		go b.run()
+	}
+	b.mu.Unlock()
+	<-q.done
+	return q.taken, q.heard
+}
+
+// run carries what is queued, until there is nothing.
+func (b *batches) run() {
+	for {
+		together := b.next()
+		if len(together) == 0 {
+			return
+		}
+		b.carry(together)
+		for _, q := range together {
+			close(q.done)
+		}
+	}
+}
+
+func (b *batches) next() []*question {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	n := min(len(b.queue), maxTogether)
+	together := b.queue[:n:n]
+	b.queue = b.queue[n:]
+	if n == 0 {
+		b.queue = nil
+		b.flying--
+	}
+	return together
+}
+
+// carry asks the store all at once.
+func (b *batches) carry(together []*question) {
+	if !b.s.breaker.allows(b.s.clk.exact()) {
+		return
+	}
+	takings := make([]Taking, len(together))
+	for i, q := range together {
+		takings[i] = q.taking
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), b.s.timeout)
+	defer cancel()
+	heard := false
+	for i, a := range b.to.TakeBatch(ctx, takings) {
+		q := together[i]
+		if q.taken, q.heard = a.Taken, answered; a.Err != nil {
+			q.heard = unknown
+		}
+		heard = heard || a.Err == nil
+	}
+	b.s.heard(context.Background(), heard)
+}
