@@ -77,7 +77,7 @@ func (a *Account) Plan() *Resolved { return a.state.Load().plan.Resolved }
 func (a *Account) Take(ctx context.Context, limit Ref, n int64) Decision {
 	for {
 		s := a.state.Load()
-		if uint(limit.index) >= uint(len(s.ledger)) || uint64(n-1) >= uint64(maxUnits) {
+		if limit.of != &a.e.names || uint(limit.index) >= uint(len(s.ledger)) || uint64(n-1) >= uint64(maxUnits) {
 			return a.takeOther(ctx, limit, n) // also for no units
 		}
 		e := s.ledger[limit.index]
@@ -114,8 +114,17 @@ func (a *Account) renew(s *accountState) {
 	a.state.Store(&next)
 }
 
+// own returns limit with the number that its name has here.
+func (a *Account) own(limit Ref) Ref {
+	if limit.of == &a.e.names || limit.of == nil {
+		return limit
+	}
+	return a.e.names.ref(limit.name)
+}
+
 // takeOther is Take for what is no plain rate. What is to be held needs a Grant.
 func (a *Account) takeOther(ctx context.Context, limit Ref, n int64) Decision {
+	limit = a.own(limit)
 	if d, is := a.takeLeased(ctx, limit, n); is {
 		return d
 	}

@@ -353,3 +353,38 @@ func TestHijackedBuffers(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, buffered.Flush())
 }
+
+// TestRefsOfOthers uses what one Enforcer numbers otherwise with another: names count.
+func TestRefsOfOthers(t *testing.T) {
+	t.Parallel()
+	const plans = `{"version": 1, "plans": {"p": {
+		"limits": {"requests": {"windows": {"hour": 5}}, "storage": {"kind": "stock", "max": 10}},
+		"features": {"sso": true}, "resources": {"models": {"allow": ["small"]}}
+	}}}`
+	e, err := quota.New(quota.NewMemorySource(parse(t, plans)))
+	require.NoError(t, err)
+	other, err := quota.New(quota.NewMemorySource(parse(t, plans)))
+	require.NoError(t, err)
+	refs := map[string]quota.Ref{}
+	for _, name := range []string{"nothing", "models", "sso", "storage", "requests"} {
+		refs[name] = other.Ref(name)
+	}
+	account, ctx := acmeOf(t, e), t.Context()
+	assert.True(t, account.Take(ctx, refs["requests"], 5).OK)
+	assert.Equal(t, quota.CauseLimit, account.Take(ctx, refs["requests"], 1).Cause())
+	assert.Equal(t, quota.CauseNotInPlan, account.Take(ctx, refs["nothing"], 1).Cause())
+	assert.Equal(t, quota.CauseNotInPlan, account.Take(ctx, quota.Ref{}, 1).Cause())
+	g, d := account.Claim(ctx, quota.Claim{Limit: refs["storage"], N: 4}, quota.Claim{Limit: refs["models"], Key: "small", N: 1})
+	require.NoError(t, d.Err())
+	g.Settle(ctx, refs["storage"], 6)
+	g.Done()
+	account.Release(ctx, refs["storage"], 1)
+	drift, err := account.Reconcile(ctx, refs["storage"], 7)
+	require.NoError(t, err)
+	assert.Equal(t, int64(-2), drift)
+	assert.True(t, account.Enabled(refs["sso"]))
+	assert.Equal(t, true, account.Value(refs["sso"]))
+	assert.Equal(t, true, account.ValueFor(refs["sso"], "ann"))
+	assert.True(t, account.Allows(refs["models"], "small"))
+	assert.False(t, account.Enabled(refs["requests"]))
+}

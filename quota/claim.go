@@ -44,6 +44,7 @@ func (a *Account) claim(ctx context.Context, g *Grant, claims []Claim) Decision 
 func (a *Account) claimOnce(ctx context.Context, s *accountState, g *Grant, claims []Claim) Decision {
 	parts := g.few[:0]
 	for _, c := range claims {
+		c.Limit = a.own(c.Limit)
 		var d Decision
 		if parts, d = s.parts(parts, c); !d.OK {
 			a.refuse(ctx, c, d)
@@ -111,7 +112,7 @@ func (s *accountState) parts(parts []part, c Claim) ([]part, Decision) {
 	for _, own := range set.limits {
 		if match(own.pattern, c.Key) {
 			l := s.plan.limits[own.index]
-			parts = append(parts, part{claim: Claim{Limit: Ref{l.name, own.index}, N: c.N}, asked: c.Limit.index, limit: l})
+			parts = append(parts, part{claim: Claim{Limit: Ref{name: l.name, index: own.index}, N: c.N}, asked: c.Limit.index, limit: l})
 		}
 	}
 	return parts, Decision{OK: true}

@@ -63,19 +63,20 @@ func (g *Grant) Settle(ctx context.Context, limit Ref, actual int64) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if !g.ended {
-		g.settle(ctx, limit, actual)
+		g.settle(ctx, g.account.own(limit), actual)
 	}
 }
 
 // settle corrects the units of limit, or of each limit of a set, to actual.
 func (g *Grant) settle(ctx context.Context, limit Ref, actual int64) {
-	has := make(map[Ref]int64)
+	has := make(map[int]int64) // by the number of the limit
 	for i := range g.parts {
 		if p := &g.parts[i]; p.asked == limit.index || p.claim.Limit.index == limit.index {
-			has[p.claim.Limit] += p.claim.N
+			has[p.claim.Limit.index] += p.claim.N
 		}
 	}
-	for own, n := range has {
+	for index, n := range has {
+		own := Ref{index: index}
 		if actual > n {
 			g.settleUp(ctx, own, actual-n)
 		} else {
@@ -95,6 +96,9 @@ func (g *Grant) settleUp(ctx context.Context, limit Ref, n int64) {
 		if p.limit.Kind == Rate {
 			more := *p
 			more.claim.N, more.at = n, g.account.e.clk.exact()
+			if p.sharedPart != nil {
+				more.sharedPart = &sharedPart{alone: p.alone} // from no lease
+			}
 			more.force(g.account, n)
 			g.parts = append(g.parts, more)
 			g.account.used(ctx, more.claim, n)

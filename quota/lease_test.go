@@ -1,7 +1,6 @@
 package quota_test
 
 import (
-	"context"
 	"fmt"
 	"math/rand/v2"
 	"sync"
@@ -381,7 +380,7 @@ func TestLeasesUnderFire(t *testing.T) {
 			wg.Go(func() {
 				random := rand.New(rand.NewPCG(uint64(worker), 7)) //nolint:gosec // no secret
 				e, who := all[worker%3], worker/3%2
-				ctx := tenant.NewContext(context.Background(), tenant.Tenant{ID: ids[who], Plan: "p"})
+				ctx := tenant.NewContext(t.Context(), tenant.Tenant{ID: ids[who], Plan: "p"})
 				for range 400 {
 					account, err := e.Account(ctx)
 					if !assert.NoError(t, err) {

@@ -209,7 +209,7 @@ func (a *Account) ledger(plan *compiled, levels map[int]int64) []*entry {
 		}
 		if l != nil {
 			e.enter(a.e, levels[i])
-			e.enterLease(a, Ref{l.name, i})
+			e.enterLease(a, Ref{name: l.name, index: i})
 		}
 		ledger[i] = e
 	}

@@ -3,10 +3,12 @@ package quota
 import "sync"
 
 // Ref names a limit, feature or set of resources for fast use: it is looked up by
-// name once, when a host starts. It belongs to the [Enforcer] it is from.
+// name once, when a host starts. It is fast with the [Enforcer] it is from, and goes by its
+// name with any other.
 type Ref struct {
 	name  string
-	index int // from 1; 0 is the zero Ref, which no plan has
+	index int       // from 1; 0 is the zero Ref, which no plan has
+	of    *registry // whose number index is
 }
 
 // String returns the name.
@@ -24,7 +26,7 @@ func (r *registry) ref(name string) Ref {
 	index, ok := r.number[name]
 	r.mu.RUnlock()
 	if ok {
-		return Ref{name, index}
+		return Ref{name, index, r}
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -35,5 +37,5 @@ func (r *registry) ref(name string) Ref {
 		index = len(r.number) + 1
 		r.number[name] = index
 	}
-	return Ref{name, index}
+	return Ref{name, index, r}
 }

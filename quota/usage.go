@@ -177,6 +177,7 @@ func (r *rule) closest(c cell, clk *clock) (closest left, warned bool) {
 // sent, tokens that a stream has produced. More than the limit is owed: the next is
 // refused.
 func (a *Account) Count(ctx context.Context, c Claim) {
+	c.Limit = a.own(c.Limit)
 	parts, d := a.state.Load().parts(nil, c)
 	if !d.OK {
 		return
@@ -196,6 +197,7 @@ func (a *Account) Count(ctx context.Context, c Claim) {
 // Release gives back n units of a limit of kind Stock, such as the bytes of a file
 // that was deleted. More than are kept leave none.
 func (a *Account) Release(ctx context.Context, limit Ref, n int64) {
+	limit = a.own(limit)
 	e := a.state.Load().entry(limit)
 	if e.stock == nil || n <= 0 || n > maxUnits {
 		return
@@ -212,6 +214,7 @@ func (a *Account) Release(ctx context.Context, limit Ref, n int64) {
 // are not part of it, and still count beside. It fails for a limit that is not of kind
 // Stock, and where a [Store] does.
 func (a *Account) Reconcile(ctx context.Context, limit Ref, truth int64) (drift int64, err error) {
+	limit = a.own(limit)
 	e := a.state.Load().entry(limit)
 	switch {
 	case e.stock == nil:
@@ -259,7 +262,7 @@ func (e *entry) counter(limit Ref) Counter {
 // anything but zero.
 func (a *Account) Enabled(feature Ref) bool {
 	s := a.state.Load()
-	if i := feature.index; uint(i) < uint(len(s.enabled)) {
+	if i := a.own(feature).index; uint(i) < uint(len(s.enabled)) {
 		return s.enabled[i]
 	}
 	return false
@@ -267,12 +270,12 @@ func (a *Account) Enabled(feature Ref) bool {
 
 // Value returns the tenant's value of the feature: a bool, int64, float64 or string.
 // Without the feature in its plan it returns nil.
-func (a *Account) Value(feature Ref) any { return at(a.state.Load().values, feature.index) }
+func (a *Account) Value(feature Ref) any { return at(a.state.Load().values, a.own(feature).index) }
 
 // ValueFor is Value for who, someone of the tenant: of a feature that is rolled out
 // to a percentage, each of them has a place of their own.
 func (a *Account) ValueFor(feature Ref, who string) any {
-	f := at(a.state.Load().plan.features, feature.index)
+	f := at(a.state.Load().plan.features, a.own(feature).index)
 	if f == nil {
 		return nil
 	}
@@ -281,6 +284,6 @@ func (a *Account) ValueFor(feature Ref, who string) any {
 
 // Allows reports whether the tenant may use the resource of a set, such as a model.
 func (a *Account) Allows(set Ref, resource string) bool {
-	r := at(a.state.Load().plan.resources, set.index)
+	r := at(a.state.Load().plan.resources, a.own(set).index)
 	return r != nil && r.Allows(resource)
 }

@@ -97,7 +97,7 @@ func newTenants(t *testing.T, e *quota.Enforcer, n int) *tenants {
 
 func (r *tenants) take(i int, limit string) quota.Decision {
 	ref, start := r.e.Ref(limit), time.Now()
-	d := r.accounts[i].Take(context.Background(), ref, 1) //nolint:usetesting // nothing ends it
+	d := r.accounts[i].Take(context.Background(), ref, 1)
 	r.waits = append(r.waits, time.Since(start))
 	if d.OK {
 		r.granted[i][limit]++
@@ -111,7 +111,7 @@ func (r *tenants) take(i int, limit string) quota.Decision {
 // hold holds a stream for a moment.
 func (r *tenants) hold(i int) {
 	start := time.Now()
-	g, d := r.accounts[i].Claim(context.Background(), quota.Claim{Limit: r.e.Ref("streams"), N: 1}) //nolint:usetesting // nothing ends it
+	g, d := r.accounts[i].Claim(context.Background(), quota.Claim{Limit: r.e.Ref("streams"), N: 1})
 	r.waits = append(r.waits, time.Since(start))
 	if d.OK {
 		g.Done()
