@@ -47,6 +47,7 @@
 // [KeyedLimiter].
 //
 // Replicas that are to count together share a [Store] (see [WithStore]), in package
-// redisquota or sqlquota. Then each decision is one call to it, and what happens while
-// it is down is a matter of the limit: see [Outage].
+// redisquota or sqlquota. Then each decision is one call to it, unless the limit has a
+// [Limit.Lease], by which a process takes units ahead and lets in without asking. What
+// happens while the store is down is a matter of the limit: see [Outage].
 package quota

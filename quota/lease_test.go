@@ -507,3 +507,35 @@ func TestSlowStore(t *testing.T) {
 		})
 	}
 }
+
+// BenchmarkTakeLeased decides by leases of 1,000 units over a store in this process.
+func BenchmarkTakeLeased(b *testing.B) {
+	catalog, err := quota.ParseCatalog([]byte(`{"version": 1, "plans": {"p": {"limits": {
+		"requests": {"windows": {"minute": 1000000000000, "hour": 1000000000000000, "day": 1000000000000000}, "lease": 1000},
+		"none": {"windows": {"hour": 0}, "lease": 1000},
+		"streams": {"kind": "concurrent", "max": 1000, "lease": 100}
+	}}}}`))
+	require.NoError(b, err)
+	e, err := quota.New(quota.NewMemorySource(catalog), quota.WithStore(quota.NewMemoryStore(nil), 1))
+	require.NoError(b, err)
+	ctx := tenant.NewContext(b.Context(), tenant.Tenant{ID: "acme", Plan: "p"})
+	account, err := e.Account(ctx)
+	require.NoError(b, err)
+	requests, none, streams := e.Ref("requests"), e.Ref("none"), e.Ref("streams")
+	for name, op := range map[string]func(){
+		"let in":  func() { account.Take(ctx, requests, 1) },
+		"refused": func() { account.Take(ctx, none, 1) },
+		"held": func() {
+			g, _ := account.Claim(ctx, quota.Claim{Limit: streams, N: 1})
+			g.Done()
+		},
+	} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				op()
+			}
+		})
+	}
+	require.NoError(b, e.Close(ctx))
+}

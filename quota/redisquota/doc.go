@@ -2,7 +2,7 @@
 // hold them to the same limits.
 //
 //	client := redis.NewClient(&redis.Options{Addr: "redis:6379", ContextTimeoutEnabled: true})
-//	store, err := redisquota.New(client) // a quota.Store
+//	store, err := redisquota.New(client) // a quota.Store, and a quota.Batcher
 //
 // It needs Redis 7 or later, alone or as a Redis Cluster. A [quota.Taking] is one round
 // trip: one script that carries out all of it or, where it is refused, its returns alone.
