@@ -6,12 +6,17 @@ import (
 )
 
 // batches carries the refills of many leases to a store that takes several at once: those
-// that come while others are on their way go together.
+// that come while others of their lane are on their way go together.
 type batches struct {
 	s  *sharing
 	to Batcher
 
-	mu     sync.Mutex // guards what follows
+	mu    sync.Mutex // guards what follows
+	lanes map[string]*lane
+}
+
+// lane is what goes to one server. There are as many as servers.
+type lane struct {
 	queue  []*question
 	flying int
 }
@@ -25,28 +30,35 @@ type question struct {
 }
 
 const (
-	maxFlying   = 2  // calls at a time
+	maxFlying   = 2  // calls at a time, of a lane
 	maxTogether = 64 // Takings in one call
 )
 
 // take carries out t, in bounded time once it is on its way.
 func (b *batches) take(t Taking) (Taken, reply) {
-	q := &question{taking: t, heard: unasked, done: make(chan struct{})}
+	ctx, cancel := context.WithTimeout(context.Background(), b.s.timeout)
+	defer cancel()
+	name, q := b.to.Lane(ctx, t.Tenant), &question{taking: t, heard: unasked, done: make(chan struct{})}
 	b.mu.Lock()
-	b.queue = append(b.queue, q)
-	if b.flying < maxFlying {
-		b.flying++
-		go b.run()
+	l := b.lanes[name]
+	if l == nil {
+		l = new(lane)
+		b.lanes[name] = l
+	}
+	l.queue = append(l.queue, q)
+	if l.flying < maxFlying {
+		l.flying++
+		go b.run(l)
 	}
 	b.mu.Unlock()
 	<-q.done
 	return q.taken, q.heard
 }
 
-// run carries what is queued, until there is nothing.
-func (b *batches) run() {
+// run carries what is queued in l, until there is nothing.
+func (b *batches) run(l *lane) {
 	for {
-		together := b.next()
+		together := b.next(l)
 		if len(together) == 0 {
 			return
 		}
@@ -57,15 +69,15 @@ func (b *batches) run() {
 	}
 }
 
-func (b *batches) next() []*question {
+func (b *batches) next(l *lane) []*question {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	n := min(len(b.queue), maxTogether)
-	together := b.queue[:n:n]
-	b.queue = b.queue[n:]
+	n := min(len(l.queue), maxTogether)
+	together := l.queue[:n:n]
+	l.queue = l.queue[n:]
 	if n == 0 {
-		b.queue = nil
-		b.flying--
+		l.queue = nil
+		l.flying--
 	}
 	return together
 }

@@ -111,6 +111,9 @@ func (s *MemoryStore) TakeBatch(ctx context.Context, takings []Taking) []Answer 
 	return answers
 }
 
+// Lane implements [Batcher].
+func (s *MemoryStore) Lane(context.Context, tenant.ID) string { return "" }
+
 func (s *MemoryStore) forgetAnswers(now int64) {
 	for len(s.expiry) > 0 && s.answers[s.expiry[0]].until <= now {
 		delete(s.answers, s.expiry[0])

@@ -45,7 +45,7 @@ func newSharing(c *config, clk *clock) *sharing {
 	s.holdings.init(s)
 	s.settler.init(s)
 	if b, ok := c.store.(Batcher); ok {
-		s.batches = &batches{s: s, to: b}
+		s.batches = &batches{s: s, to: b, lanes: make(map[string]*lane)}
 	}
 	s.leases.clk, s.patience.limit = clk, c.leasePatience
 	return s

@@ -42,6 +42,11 @@ type Batcher interface {
 	// TakeBatch carries out each of takings as Take would, one by one, and returns the
 	// answers in their order.
 	TakeBatch(ctx context.Context, takings []Taking) []Answer
+
+	// Lane says which server has the data of the tenant id, by a name of its own. Takings
+	// go together with those of their lane alone, so that a server that hangs holds up
+	// nobody else.
+	Lane(ctx context.Context, id tenant.ID) string
 }
 
 // Answer is what Take returns.

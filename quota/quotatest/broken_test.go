@@ -11,6 +11,7 @@ import (
 
 	"github.com/tenancy-go/tenancy/quota"
 	"github.com/tenancy-go/tenancy/quota/quotatest"
+	"github.com/tenancy-go/tenancy/tenant"
 )
 
 // broken is a store that is wrong in one way.
@@ -42,6 +43,8 @@ func (b broken) Renew(ctx context.Context, holder string, ttl time.Duration, hel
 	}
 	return b.renew(b.Store, ctx, holder, ttl, held)
 }
+
+func (b broken) Lane(context.Context, tenant.ID) string { return "" }
 
 // changed takes what change makes of t.
 func changed(change func(t *quota.Taking)) broken {

@@ -9,6 +9,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/tenancy-go/tenancy/quota"
+	"github.com/tenancy-go/tenancy/tenant"
 )
 
 // Store is a quota.Store on Redis. It is safe for concurrent use.
@@ -83,7 +84,22 @@ func takenOf(text string, err error) (quota.Taken, error) {
 	return parseTaken(text)
 }
 
-// TakeBatch implements [quota.Batcher]: in as few round trips as there are servers.
+// Lane implements [quota.Batcher]. It is the address of the tenant's master in a cluster,
+// as far as that is known.
+func (s *Store) Lane(ctx context.Context, id tenant.ID) string {
+	cluster, is := s.client.(*redis.ClusterClient)
+	if !is {
+		return ""
+	}
+	master, err := cluster.MasterForKey(ctx, s.answerKey(id, ""))
+	if err != nil {
+		return ""
+	}
+	return master.Options().Addr
+}
+
+// TakeBatch implements [quota.Batcher]: in as few round trips as there are servers. In a
+// cluster all that is asked of several masters fails where one of them hangs.
 func (s *Store) TakeBatch(ctx context.Context, takings []quota.Taking) []quota.Answer {
 	answers := make([]quota.Answer, len(takings))
 	requests, of := make([]request, 0, len(takings)), make([]int, 0, len(takings))
