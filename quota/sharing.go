@@ -334,7 +334,7 @@ func (p *part) unlimited() bool {
 func (p *part) counter() Counter {
 	c := Counter{Limit: p.limit.name, Terms: p.limit.terms}
 	if p.limit.Per == PerKey {
-		c.Key = p.claim.Key
+		c.Key = storeKey(p.claim.Key)
 	}
 	return c
 }

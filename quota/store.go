@@ -2,6 +2,8 @@ package quota
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"strings"
 	"time"
@@ -151,6 +153,19 @@ const (
 	maxStoreID  = 64
 	maxStoreKey = 512
 )
+
+// hashedKey begins the keys of counters that stand for longer ones.
+const hashedKey = "sha256:"
+
+// storeKey returns key as stores take keys: as it is, unless it is too long for that or
+// has zero bytes, which the host may have from a client. No two have the same.
+func storeKey(key string) string {
+	if len(key) <= maxStoreKey && !strings.ContainsRune(key, 0) && !strings.HasPrefix(key, hashedKey) {
+		return key
+	}
+	sum := sha256.Sum256([]byte(key))
+	return hashedKey + hex.EncodeToString(sum[:])
+}
 
 // Validate checks what a Store need not check any more. Errors wrap [ErrInvalid], or
 // tenant.ErrInvalidID.
