@@ -111,7 +111,7 @@ func (l *limit) newTerms(zone *time.Location) *Terms {
 	t := &Terms{Kind: l.Kind, Burst: l.Burst, Max: l.max, Zone: zone}
 	for _, w := range l.rule.windows {
 		public := w.public
-		public.Limit = w.limit
+		public.Limit = min(w.limit, maxUnits) // which grace may pass
 		t.Windows = append(t.Windows, public)
 	}
 	return t
