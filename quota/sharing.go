@@ -143,6 +143,9 @@ func (a *Account) claimShared(ctx context.Context, s *accountState, g *Grant, pa
 				}
 				shared.abandon(a.id, &parts[j])
 			}
+			if ctx.Err() != nil {
+				return a.unheard(ctx, parts)
+			}
 			return a.claimAlone(ctx, s, g, parts, nil)
 		}
 	}
