@@ -14,7 +14,9 @@ import (
 // time to time, so that it is not taken for dead.
 //
 // Renew says the exact number, so none may be on its way that changes it: a counter is
-// renewed while nothing else about it is, and who wants units of it meanwhile waits.
+// renewed while nothing else about it is, and who wants units of it meanwhile waits. Who
+// comes once it has to be renewed waits as well, or those who come all the time would
+// keep it from that for good.
 type holdings struct {
 	s *sharing
 
@@ -32,7 +34,7 @@ type holding struct {
 	n        int64
 	busy     int           // requests about it that are on their way
 	dirty    bool          // the store may have another number
-	renewing chan struct{} // closed when the renewal is over; nil without one
+	renewing chan struct{} // closed when the renewal that has to be, or is, is over; nil without one
 	due      int64
 	lease    *lease // that some of it is in; nil if none is
 }
@@ -45,21 +47,20 @@ func holdingKey(id tenant.ID, c Counter) counterKey {
 	return counterKey{id, c.Terms.Kind, c.Limit, c.Key}
 }
 
-// begin announces a request for units of c, after a renewal that runs. It reports false
-// if ctx ends first, or the store's time is over.
-func (h *holdings) begin(ctx context.Context, id tenant.ID, c Counter) bool {
+// begin announces a request for units of counters, after renewals of them. It waits for
+// one with none begun, as the renewal waits for those that are. It reports false if ctx
+// ends first, or the store's time is over.
+func (h *holdings) begin(ctx context.Context, id tenant.ID, counters ...Counter) bool {
+	if len(counters) == 0 {
+		return true
+	}
 	timer := time.NewTimer(h.s.timeout)
 	defer timer.Stop()
 	for {
-		h.mu.Lock()
-		held := h.get(id, c)
-		renewing := held.renewing
+		renewing := h.tryBegin(id, counters)
 		if renewing == nil {
-			held.busy++
-			h.mu.Unlock()
 			return true
 		}
-		h.mu.Unlock()
 		select {
 		case <-renewing:
 		case <-ctx.Done():
@@ -68,6 +69,21 @@ func (h *holdings) begin(ctx context.Context, id tenant.ID, c Counter) bool {
 			return false
 		}
 	}
+}
+
+// tryBegin is begin unless there is a renewal, which it returns.
+func (h *holdings) tryBegin(id tenant.ID, counters []Counter) (renewing chan struct{}) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, c := range counters {
+		if held := h.m[holdingKey(id, c)]; held != nil && held.renewing != nil {
+			return held.renewing
+		}
+	}
+	for _, c := range counters {
+		h.get(id, c).busy++
+	}
+	return nil
 }
 
 // end is told of the units that begin's request got, and whether that is known.
@@ -168,12 +184,15 @@ func (h *holdings) collect() (batch []*holding, held []Held, more bool) {
 	now := h.s.clk.exact()
 	for key, b := range h.m {
 		switch {
-		case b.busy > 0:
 		case b.dirty || b.n > 0 && now >= b.due:
-			b.renewing = make(chan struct{})
-			batch = append(batch, b)
-			held = append(held, Held{Tenant: b.tenant, Counter: b.counter, N: b.n})
-		case b.n == 0:
+			if b.renewing == nil {
+				b.renewing = make(chan struct{})
+			}
+			if b.busy == 0 {
+				batch = append(batch, b)
+				held = append(held, Held{Tenant: b.tenant, Counter: b.counter, N: b.n})
+			}
+		case b.n == 0 && b.busy == 0:
 			delete(h.m, key)
 		}
 	}

@@ -135,19 +135,17 @@ func (a *Account) claimShared(ctx context.Context, s *accountState, g *Grant, pa
 	}
 	t := shared.taking(a.id)
 	t.Charges = charges
-	for _, i := range charged {
-		if p := &parts[i]; p.limit.Kind != Rate && !shared.holdings.begin(ctx, a.id, p.counter()) {
-			for _, j := range charged {
-				if j == i {
-					break
-				}
-				shared.abandon(a.id, &parts[j])
-			}
-			if ctx.Err() != nil {
-				return a.unheard(ctx, parts)
-			}
-			return a.claimAlone(ctx, s, g, parts, nil)
+	var held []Counter
+	for _, c := range charges {
+		if c.Terms.Kind != Rate {
+			held = append(held, c.Counter)
 		}
+	}
+	if !shared.holdings.begin(ctx, a.id, held...) {
+		if ctx.Err() != nil {
+			return a.unheard(ctx, parts)
+		}
+		return a.claimAlone(ctx, s, g, parts, nil)
 	}
 	taken, heard := shared.take(ctx, t)
 	for at, i := range charged {
@@ -183,13 +181,6 @@ func (a *Account) unheard(ctx context.Context, parts []part) Decision {
 		a.refuse(ctx, parts[0].claim, d)
 	}
 	return d
-}
-
-// abandon ends what holdings.begin began for p.
-func (s *sharing) abandon(id tenant.ID, p *part) {
-	if p.limit.Kind != Rate {
-		s.holdings.end(id, p.counter(), 0, true)
-	}
 }
 
 // grantShared puts parts into g as the store granted them.
