@@ -35,8 +35,10 @@ type holding struct {
 	busy     int           // requests about it that are on their way
 	dirty    bool          // the store may have another number
 	renewing chan struct{} // closed when the renewal that has to be, or is, is over; nil without one
-	due      int64
-	lease    *lease // that some of it is in; nil if none is
+	due      int64         // when the store is to be told again
+	failures int           // to tell it, in a row
+	retry    int64         // when to try again after the last one
+	lease    *lease        // that some of it is in; nil if none is
 }
 
 func (h *holdings) init(s *sharing) {
@@ -144,30 +146,27 @@ func (h *holdings) keepUp() {
 
 // run renews what has to be, until nothing is held.
 func (h *holdings) run() {
-	failures := 0
-	for {
-		batch, held, more := h.collect()
+	failures := 0 // in a row
+	for turn := 0; ; turn++ {
+		r, more := h.collect(turn, failures > 0)
 		if !more {
 			return
 		}
-		wait := h.s.ttl / 10
-		if len(batch) > 0 {
-			if h.renew(batch, held) {
+		if len(r.batch) > 0 {
+			if h.renew(r) {
 				failures = 0
 				continue
 			}
 			failures++
-			wait = backoff(failures)
+			<-time.After(backoff(failures)) // being woken must not make it hammer
+			continue
 		}
-		timer := time.NewTimer(wait)
+		timer := time.NewTimer(r.wait)
 		select {
 		case <-h.wake:
 		case <-timer.C:
 		}
 		timer.Stop()
-		if failures > 0 {
-			<-time.After(backoff(failures)) // being woken must not make it hammer
-		}
 	}
 }
 
@@ -176,49 +175,80 @@ func backoff(failures int) time.Duration {
 	return min(time.Second, 10*time.Millisecond<<min(failures, 7))
 }
 
-// collect returns what has to be renewed, marked, and what to say of it. It reports
-// false if nothing is held any more; then the goroutine is over.
-func (h *holdings) collect() (batch []*holding, held []Held, more bool) {
+// renewAtOnce is how many counters are renewed by one call.
+const renewAtOnce = 50
+
+// renewal is of counters by one call, or how long to wait if none has to be renewed.
+type renewal struct {
+	batch []*holding
+	held  []Held
+	wait  time.Duration
+}
+
+// collect returns what has to be renewed, marked, and what to say of it. Counters whose
+// last renewal failed get every other turn, those of one tenant at a time: one tenant's
+// trouble is not the others'. It reports false if nothing is held any more; then the
+// goroutine is over.
+func (h *holdings) collect(turn int, failing bool) (r renewal, more bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	r.wait = h.s.ttl / 10
 	now := h.s.clk.exact()
+	var sound, failed []*holding
 	for key, b := range h.m {
 		switch {
-		case b.dirty || b.n > 0 && now >= b.due:
-			if b.renewing == nil {
+		case b.n == 0 && b.busy == 0 && !b.dirty:
+			delete(h.m, key)
+		case !b.dirty && (b.n == 0 || now < b.due):
+		case now < b.retry:
+			r.wait = min(r.wait, time.Duration(b.retry-now))
+		case b.busy > 0:
+			if b.renewing == nil && !failing {
 				b.renewing = make(chan struct{})
 			}
-			if b.busy == 0 {
-				batch = append(batch, b)
-				held = append(held, Held{Tenant: b.tenant, Counter: b.counter, N: b.n})
-			}
-		case b.n == 0 && b.busy == 0:
-			delete(h.m, key)
+		case b.failures == 0 && len(sound) < renewAtOnce:
+			sound = append(sound, b)
+		case b.failures > 0 && len(failed) < renewAtOnce && (len(failed) == 0 || failed[0].tenant == b.tenant):
+			failed = append(failed, b)
 		}
+	}
+	if r.batch = sound; len(sound) == 0 || len(failed) > 0 && turn%2 == 1 {
+		r.batch = failed
+	}
+	for _, b := range r.batch {
+		if b.renewing == nil {
+			b.renewing = make(chan struct{})
+		}
+		r.held = append(r.held, Held{Tenant: b.tenant, Counter: b.counter, N: b.n})
 	}
 	if h.running = len(h.m) > 0; !h.running {
 		close(h.over)
 	}
-	return batch, held, h.running
+	return r, h.running
 }
 
-// renew tells the store what is held of batch, and reports whether it heard.
-func (h *holdings) renew(batch []*holding, held []Held) bool {
+// renew tells the store what is held, and reports whether it heard.
+func (h *holdings) renew(r renewal) bool {
 	ctx, cancel := context.WithTimeout(context.Background(), h.s.timeout)
 	defer cancel()
 	sent := h.s.clk.exact()
-	err := h.s.store.Renew(ctx, h.s.holder, h.s.ttl, held)
+	err := h.s.store.Renew(ctx, h.s.holder, h.s.ttl, r.held)
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for i, b := range batch {
+	now := h.s.clk.exact()
+	for i, b := range r.batch {
 		close(b.renewing)
 		b.renewing = nil
-		if err == nil {
-			b.dirty = b.n != held[i].N
-			b.due = h.s.clk.exact() + int64(h.s.ttl)/3
-			if b.lease != nil {
-				b.lease.extend(sent + int64(h.s.ttl))
-			}
+		if err != nil {
+			b.failures++
+			b.retry = now + int64(backoff(b.failures))
+			continue
+		}
+		b.failures, b.retry = 0, 0
+		b.dirty = b.n != r.held[i].N
+		b.due = now + int64(h.s.ttl)/3
+		if b.lease != nil {
+			b.lease.extend(sent + int64(h.s.ttl))
 		}
 	}
 	return err == nil

@@ -2,6 +2,8 @@ package quota_test
 
 import (
 	"context"
+	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -12,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tenancy-go/tenancy/quota"
+	"github.com/tenancy-go/tenancy/tenant"
 )
 
 // distant is a store that takes time to answer.
@@ -98,6 +101,54 @@ func TestACrowdGetsWhatIsReleased(t *testing.T) {
 		})
 		assert.Greater(t, served.Load(), int64(500))
 		assert.Zero(t, unavailable.Load())
+		require.NoError(t, e.Close(t.Context()))
+	})
+}
+
+// troubled is a store that does not answer when it is asked of one tenant, or of many
+// counters.
+type troubled struct {
+	quota.Store
+	tenant tenant.ID
+	most   int
+	healed atomic.Bool
+}
+
+func (s *troubled) Renew(ctx context.Context, holder string, ttl time.Duration, held []quota.Held) error {
+	troubles := func(h quota.Held) bool { return h.Tenant == s.tenant }
+	if !s.healed.Load() && (len(held) > s.most || slices.ContainsFunc(held, troubles)) {
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	return s.Store.Renew(ctx, holder, ttl, held)
+}
+
+// TestOneTenantsTroubleIsNotTheOthers holds streams of a thousand tenants, while the store
+// answers nothing about one of them. Theirs do not run out.
+func TestOneTenantsTroubleIsNotTheOthers(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := &troubled{Store: quota.NewMemoryStore(time.Now), tenant: "tenant-7", most: 50}
+		e, err := quota.New(quota.NewMemorySource(parse(t, twoHeld)), quota.WithStore(store, 1), quota.WithClock(time.Now))
+		require.NoError(t, err)
+		id := func(i int) tenant.ID { return tenant.ID(fmt.Sprintf("tenant-%d", i)) }
+		for i := range 1000 {
+			account, err := e.Account(tenant.NewContext(t.Context(), tenant.Tenant{ID: id(i), Plan: "p"}))
+			require.NoError(t, err)
+			_, d := account.Claim(t.Context(), quota.Claim{Limit: e.Ref("streams"), N: 2}, quota.Claim{Limit: e.Ref("jobs"), N: 1})
+			require.NoError(t, d.Err())
+		}
+		for range 10 {
+			time.Sleep(time.Minute)
+			for i := range 1000 {
+				levels, err := store.Read(t.Context(), id(i), []quota.Counter{{Limit: "streams", Terms: &quota.Terms{Kind: quota.Concurrent, Max: 5}}})
+				require.NoError(t, err)
+				if i != 7 {
+					require.EqualValues(t, 2, levels[0].Used, "tenant %d", i)
+				}
+			}
+		}
+		store.healed.Store(true)
 		require.NoError(t, e.Close(t.Context()))
 	})
 }
