@@ -177,7 +177,7 @@ func (c *storedCounter) takeRate(charge Charge, now int64, granted *Granted) (Ta
 	terms := charge.Terms
 	room, edge := maxUnits, int64(never)
 	for i := range terms.Windows {
-		top, until := c.window(terms, i, now).ceiling(terms.Windows[i], terms.Zone, now)
+		top, until := c.window(terms, i, now).ceiling(terms.Windows[i], terms.Zone)
 		room, edge = min(room, top-c.used), min(edge, until)
 	}
 	n := charge.N
@@ -231,7 +231,7 @@ func (c *storedCounter) refusal(charge Charge, n, now int64) Taken {
 	latest := now
 	for i, w := range charge.Terms.Windows {
 		state := c.window(charge.Terms, i, now)
-		if at := w.roller(charge.Terms.Zone).retry(state.words, c.used, w.Limit, n, now); at > latest {
+		if at := w.roller(charge.Terms.Zone).retry(state.words, c.used, w.Limit, n, state.rolled); at > latest {
 			latest, refused.Window = at, i
 		}
 	}
@@ -243,7 +243,8 @@ func (c *storedCounter) refusal(charge Charge, n, now int64) Taken {
 	return refused
 }
 
-// window returns the state of a window, rolled to now.
+// window returns the state of a window, rolled to now. It stays where it is if the clock
+// was set back.
 func (c *storedCounter) window(terms *Terms, i int, now int64) *windowState {
 	w := terms.Windows[i]
 	key := storedWindow{w.Per, w.Roll}
@@ -262,8 +263,8 @@ func (c *storedCounter) window(terms *Terms, i int, now int64) *windowState {
 	return state
 }
 
-func (s *windowState) ceiling(w Window, zone *time.Location, now int64) (ceiling, edge int64) {
-	return w.roller(zone).ceiling(s.words, w.Limit, now)
+func (s *windowState) ceiling(w Window, zone *time.Location) (ceiling, edge int64) {
+	return w.roller(zone).ceiling(s.words, w.Limit, s.rolled)
 }
 
 // hold takes units that the holder of t holds.
@@ -329,7 +330,7 @@ func (c *storedCounter) giveBack(r Return, holder string, now int64) {
 	for i, w := range r.Terms.Windows {
 		state := c.window(r.Terms, i, now)
 		if r.N > 0 {
-			w.roller(r.Terms.Zone).refund(state.words, c.used, r.N, instant(r.At), now)
+			w.roller(r.Terms.Zone).refund(state.words, c.used, r.N, instant(r.At), state.rolled)
 		}
 	}
 	if r.N < 0 {
@@ -382,8 +383,8 @@ func (s *MemoryStore) Read(ctx context.Context, id tenant.ID, counters []Counter
 		}
 		for j, w := range c.Terms.Windows {
 			state := counter.window(c.Terms, j, now)
-			top, _ := state.ceiling(w, c.Terms.Zone, now)
-			resets := w.roller(c.Terms.Zone).reset(state.words, now)
+			top, _ := state.ceiling(w, c.Terms.Zone)
+			resets := w.roller(c.Terms.Zone).reset(state.words, state.rolled)
 			levels[i].Windows = append(levels[i].Windows, WindowLevel{Used: counter.used - (top - w.Limit), Resets: time.Unix(0, resets).UTC()})
 		}
 	}

@@ -116,6 +116,36 @@ func zonesBringNothing(r *rig) error {
 	return nil
 }
 
+// clockSetBack sets the store's clock back over the begin of a window, or of a part of it,
+// as when another server takes over whose clock is behind.
+func clockSetBack(r *rig) error {
+	all := []quota.Window{rolling(quota.Minute, 10), strict(quota.Minute, 10), strict(quota.Hour, 10), calendar(quota.Day, 10)}
+	r.advance(-time.Duration(r.now().UnixNano())%(24*time.Hour) + 24*time.Hour - 10*time.Millisecond)
+	for i, w := range all {
+		c := rate(fmt.Sprintf("window-%d", i), w)
+		before := r.now()
+		taken, err := r.take(c, 9)
+		if err != nil || !taken.OK {
+			return fmt.Errorf("%s: %+v, %w", w, taken, err)
+		}
+		r.advance(20 * time.Millisecond) // to the next window or part
+		more := 1
+		if w.Roll == quota.Calendar {
+			more = 10
+		}
+		err = first(
+			func() error { return r.wants(c, more+1, more) },
+			func() error { r.advance(-20 * time.Millisecond); return r.wants(c, 10, 0) },
+			func() error { return r.back(quota.Return{Counter: c, N: 1, At: before.Add(20 * time.Millisecond)}) },
+			func() error { return r.wants(c, 10, 1) },
+		)
+		if err != nil {
+			return fmt.Errorf("%s, %s: %w", w, w.Roll, err)
+		}
+	}
+	return nil
+}
+
 func burstsSpread(r *rig) error {
 	c := rate("requests", rolling(quota.Minute, 60), rolling(quota.Hour, 1000))
 	c.Terms.Burst = 3

@@ -49,6 +49,7 @@ var clauses = []clause{
 	{"windows roll", windowsRoll},
 	{"strict windows never let in more", strictHolds},
 	{"calendar windows begin anew", calendarsBegin},
+	{"a clock that is set back brings nothing back", clockSetBack},
 	{"a new zone brings nothing back", zonesBringNothing},
 	{"bursts are spread", burstsSpread},
 	{"all charges or none", allOrNone},

@@ -23,6 +23,9 @@ const (
 	never = math.MaxInt64
 )
 
+// now returns the time of s, which is the one it was rolled to if the clock was set back.
+func (s state) now(now int64) int64 { return max(now, s[1]) }
+
 // part returns where the state of a strict window has the counter at the begin of a part.
 func (s state) part(number int64) *int64 { return &s.words()[number%ring] }
 
@@ -45,7 +48,7 @@ func (w window) period(now int64) (period, error) {
 // while the words stay.
 func (w window) roll(s state, used, now int64) (state, error) {
 	if s != nil {
-		now = max(now, s[1])
+		now = s.now(now)
 	}
 	switch w.Roll {
 	case quota.Calendar:
@@ -115,7 +118,7 @@ func (w window) rollRolling(s state, used, now int64) state {
 // ceiling returns the value of the counter up to which the window lets units in, and
 // until when that grows at most.
 func (w window) ceiling(s state, now int64) (ceiling, edge int64) {
-	words := s.words()
+	words, now := s.words(), s.now(now)
 	switch w.Roll {
 	case quota.Calendar:
 		return words[0] + w.Limit, words[1]
@@ -130,7 +133,7 @@ func (w window) ceiling(s state, now int64) (ceiling, edge int64) {
 
 // retry returns when n more units have room if no others are used until then, or never.
 func (w window) retry(s state, used, n, now int64) int64 {
-	words := s.words()
+	words, now := s.words(), s.now(now)
 	switch w.Roll {
 	case quota.Calendar:
 		if used-words[0]+n <= w.Limit {
@@ -178,7 +181,7 @@ func (w window) shrunk(before, room, end int64) int64 {
 // refund takes n units back from s that were used at the time at, where they were
 // counted.
 func (w window) refund(s state, used, n, at, now int64) {
-	words := s.words()
+	words, now := s.words(), s.now(now)
 	switch w.Roll {
 	case quota.Calendar:
 		if at >= words[2] {
@@ -203,6 +206,7 @@ func (w window) refund(s state, used, n, at, now int64) {
 
 // reset returns when what is used at now will be forgotten, or begins to be.
 func (w window) reset(s state, now int64) int64 {
+	now = s.now(now)
 	switch w.Roll {
 	case quota.Calendar:
 		return s.words()[1]

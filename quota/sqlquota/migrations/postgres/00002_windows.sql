@@ -3,7 +3,8 @@
 -- How the units of a window come back as time passes. A window is described by the
 -- JSON object w: its key, its roll, its length, its limit and, of a calendar, the ends
 -- of the periods around now. Its state s is an array: until when it counts anything,
--- the time it was rolled to, and its words, which begin at s[3].
+-- the time it was rolled to, and its words, which begin at s[3]. If the clock is set
+-- back, the window stays at the time it was rolled to.
 
 -- a * b / c, rounded down, and rounded up. What passes 2^61 is cut to it.
 CREATE FUNCTION tenancy_quota_muldiv(a bigint, b bigint, c bigint) RETURNS bigint LANGUAGE sql IMMUTABLE AS $$
@@ -98,6 +99,7 @@ DECLARE
     length bigint := (w->>'length')::bigint;
     top    bigint := (w->>'limit')::bigint;
 BEGIN
+    at := greatest(at, s[2]);
     CASE w->>'roll'
         WHEN 'calendar' THEN
             ceiling := s[3] + top;
@@ -125,6 +127,7 @@ DECLARE
     room   bigint;
     ending bigint;
 BEGIN
+    at := greatest(at, s[2]);
     IF w->>'roll' = 'calendar' THEN
         RETURN CASE WHEN used - s[3] + n <= top THEN at WHEN n <= top THEN s[4] ELSE never END;
     ELSIF w->>'roll' = 'strict' THEN
@@ -162,6 +165,7 @@ DECLARE
     length bigint := (w->>'length')::bigint;
     part   int;
 BEGIN
+    at := greatest(at, s[2]);
     IF w->>'roll' = 'calendar' THEN
         IF since >= s[5] THEN
             s[3] := least(used, s[3] + n);
