@@ -87,7 +87,7 @@ $$;
 CREATE FUNCTION tenancy_quota_remember(who text, name text, what jsonb, at bigint) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     DELETE FROM tenancy_quota_answers WHERE tenant = who AND id IN (
-        SELECT id FROM tenancy_quota_answers WHERE tenant = who AND expires_at <= at ORDER BY expires_at LIMIT 4);
+        SELECT id FROM tenancy_quota_answers WHERE tenant = who AND expires_at <= at ORDER BY expires_at LIMIT 4 FOR UPDATE SKIP LOCKED); -- Prune's
     INSERT INTO tenancy_quota_answers (tenant, id, expires_at, answer) VALUES (who, name, at + 60000000000, what)
     ON CONFLICT (tenant, id) DO UPDATE SET expires_at = excluded.expires_at, answer = excluded.answer;
 END
