@@ -2,6 +2,7 @@ package quota
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -9,15 +10,16 @@ import (
 )
 
 // settler tells the store of corrections, which nobody waits for: units that go back,
-// more that were used, stock that is kept. They are sent in order, again until the
-// store heard, and count once, by their ID.
+// more that were used, stock that is kept. Those of a tenant are sent in order, again
+// until the store heard, and count once, by their ID; tenants take turns.
 type settler struct {
 	s *sharing
 
-	mu      sync.Mutex // guards what follows
-	queue   []*settlement
-	open    map[tenant.ID]*settlement // in queue, and not on its way: more of the tenant may go along
-	sums    map[counterKey]*Return    // of what comes often while a store is down
+	mu      sync.Mutex                           // guards what follows
+	waiting map[tenant.ID][]*settlement          // in order, none of them empty
+	turns   []tenant.ID                          // of waiting, in the order of their turns
+	open    map[tenant.ID]*settlement            // waiting, and not on its way: more of the tenant may go along
+	sums    map[tenant.ID]map[counterKey]*Return // of what comes often while a store is down
 	running bool
 	idle    chan struct{} // closed when there is nothing to send
 }
@@ -32,7 +34,8 @@ const maxBatch = 50
 
 func (s *settler) init(shared *sharing) {
 	s.s, s.idle = shared, make(chan struct{})
-	s.open, s.sums = make(map[tenant.ID]*settlement), make(map[counterKey]*Return)
+	s.waiting = make(map[tenant.ID][]*settlement)
+	s.open, s.sums = make(map[tenant.ID]*settlement), make(map[tenant.ID]map[counterKey]*Return)
 	close(s.idle)
 }
 
@@ -64,7 +67,7 @@ func (s *settler) add(id tenant.ID, r Return, then func()) {
 // back to a certain time, save what of it was not told yet.
 func (s *settler) sum(id tenant.ID, r *Return) bool {
 	key := holdingKey(id, r.Counter)
-	owed := s.sums[key]
+	owed := s.sums[id][key]
 	if r.N > 0 {
 		if owed == nil || owed.N > -r.N {
 			return false
@@ -73,8 +76,11 @@ func (s *settler) sum(id tenant.ID, r *Return) bool {
 		return true
 	}
 	if owed == nil {
+		if s.sums[id] == nil {
+			s.sums[id] = make(map[counterKey]*Return)
+		}
 		owed = &Return{}
-		s.sums[key] = owed
+		s.sums[id][key] = owed
 	}
 	owed.Counter = r.Counter
 	owed.N = max(-maxUnits, owed.N+r.N)
@@ -82,20 +88,23 @@ func (s *settler) sum(id tenant.ID, r *Return) bool {
 	return true
 }
 
-// collect moves sums of one tenant to the queue.
+// collect lets sums of one tenant wait with the others.
 func (s *settler) collect() {
-	var t Taking
-	for key, r := range s.sums {
-		if t.Tenant == "" {
-			t = s.s.taking(key.tenant)
+	for id, owed := range s.sums {
+		t := s.s.taking(id)
+		for key, r := range owed {
+			if len(t.Returns) == maxBatch {
+				break
+			}
+			t.Returns = append(t.Returns, *r)
+			delete(owed, key)
 		}
-		if key.tenant != t.Tenant || len(t.Returns) == maxBatch {
-			continue
+		if len(owed) == 0 {
+			delete(s.sums, id)
 		}
-		t.Returns = append(t.Returns, *r)
-		delete(s.sums, key)
+		s.enqueue(&settlement{taking: t})
+		return
 	}
-	s.queue = append(s.queue, &settlement{taking: t})
 }
 
 // ask queues t, and calls then with the answer.
@@ -105,10 +114,18 @@ func (s *settler) ask(t Taking, then func(Taken)) {
 	s.push(&settlement{t, then})
 }
 
-// push adds to the queue, under mu.
+// push lets next wait for its turn, under mu.
 func (s *settler) push(next *settlement) {
-	s.queue = append(s.queue, next)
+	s.enqueue(next)
 	s.start()
+}
+
+func (s *settler) enqueue(next *settlement) {
+	id := next.taking.Tenant
+	if len(s.waiting[id]) == 0 {
+		s.turns = append(s.turns, id)
+	}
+	s.waiting[id] = append(s.waiting[id], next)
 }
 
 // start sees to it that the goroutine runs, under mu.
@@ -130,42 +147,58 @@ func (s *settler) run() {
 		ctx, cancel := context.WithTimeout(context.Background(), s.s.timeout)
 		taken, err := s.s.store.Take(ctx, next.taking)
 		cancel()
-		if err != nil {
+		if err != nil && !errors.Is(err, ErrInvalid) { // which no store ever takes
 			failures++
+			s.took(false)
 			<-time.After(backoff(failures))
 			continue
 		}
 		failures = 0
-		if next.then != nil {
+		if next.then != nil && err == nil {
 			next.then(taken)
 		}
-		s.mu.Lock()
-		s.queue = s.queue[1:]
-		s.mu.Unlock()
+		s.took(true)
 	}
 }
 
-// next returns what to send now, which stays in the queue, or nil if that is all. Sums
+// took ends the turn of the tenant whose turn it was. The first of what waits is done if
+// the store heard.
+func (s *settler) took(heard bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	id := s.turns[0]
+	s.turns = s.turns[1:]
+	if heard {
+		s.waiting[id] = s.waiting[id][1:]
+	}
+	if len(s.waiting[id]) == 0 {
+		delete(s.waiting, id)
+		return
+	}
+	s.turns = append(s.turns, id)
+}
+
+// next returns what to send now, which goes on waiting, or nil if that is all. Sums
 // get a turn among the others.
 func (s *settler) next(turn int) *settlement {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.sums) > 0 && (len(s.queue) == 0 || turn%8 == 0) {
+	if len(s.sums) > 0 && (len(s.turns) == 0 || turn%8 == 0) {
 		s.collect()
 	}
-	if len(s.queue) == 0 {
+	if len(s.turns) == 0 {
 		s.running = false
 		close(s.idle)
 		return nil
 	}
-	next := s.queue[0]
+	next := s.waiting[s.turns[0]][0]
 	if s.open[next.taking.Tenant] == next {
 		delete(s.open, next.taking.Tenant)
 	}
 	return next
 }
 
-// drain waits until the queue was empty.
+// drain waits until nothing waited.
 func (s *settler) drain(ctx context.Context) error {
 	s.mu.Lock()
 	idle := s.idle
