@@ -30,6 +30,7 @@ type sharing struct {
 	patience patience
 
 	answers atomic.Int64 // of the store
+	ahead   atomic.Int64 // nanoseconds of the store's clock before this process's
 	silent  atomic.Int64 // one more than answers when somebody waited for a refill in vain
 }
 
@@ -79,6 +80,7 @@ func (s *sharing) take(ctx context.Context, t Taking) (Taken, reply) {
 	if err != nil {
 		return Taken{}, unknown
 	}
+	s.ahead.Store(instant(taken.At) - s.clk.exact())
 	return taken, answered
 }
 
