@@ -65,9 +65,9 @@
 // # PgBouncer
 //
 // The store keeps nothing in a session: any pooling mode will do, also the modes of
-// transactions and of statements. Drivers that prepare statements need a PgBouncer that
-// knows them, from 1.21 on; lib/pq does not. Migrate needs the server itself, or a pool of
-// sessions.
+// transactions and, where READ COMMITTED is the default, of statements. Drivers that
+// prepare statements need a PgBouncer that knows them, from 1.21 on; lib/pq does not.
+// Migrate needs the server itself, or a pool of sessions.
 //
 // # Plans
 //
