@@ -73,8 +73,11 @@ func (s *sharing) take(ctx context.Context, t Taking) (Taken, reply) {
 	}
 	within, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
+	answers := s.answers.Load()
 	taken, err := s.store.Take(within, t)
-	if err == nil || ctx.Err() == nil { // if the caller's own context ended, the store is not to blame
+	// If the caller's own context ended, the store is not to blame; nor if others had their
+	// answers while this one waited, as behind a flood of the same tenant's.
+	if err == nil || ctx.Err() == nil && (within.Err() == nil || s.answers.Load() == answers) {
 		s.heard(ctx, err == nil)
 	}
 	if err != nil {
