@@ -15,6 +15,8 @@ type Account struct {
 	e     *Enforcer
 	state atomic.Pointer[accountState] // nil until the plan is known
 
+	turns chan struct{} // of those who ask the Store; nil without one
+
 	mu     sync.Mutex // of whoever changes state
 	asking *flight    // guarded by mu
 }

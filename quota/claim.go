@@ -16,7 +16,8 @@ type Claim struct {
 // the claim that refused, or else of the one with the least left.
 //
 // No limit is touched unless all seem to have room. If another takes the last unit
-// of one in between, what was taken of the others goes back at once.
+// of one in between, what was taken of the others goes back at once. At most 200 limits
+// can be claimed together.
 func (a *Account) Claim(ctx context.Context, claims ...Claim) (*Grant, Decision) {
 	g := &Grant{}
 	d := a.claim(ctx, g, claims)
@@ -50,6 +51,11 @@ func (a *Account) claimOnce(ctx context.Context, s *accountState, g *Grant, clai
 			a.refuse(ctx, c, d)
 			return d
 		}
+	}
+	if len(parts) > maxSteps {
+		d := because(CauseInvalid, parts[maxSteps].limit.name)
+		a.refuse(ctx, parts[maxSteps].claim, d)
+		return d
 	}
 	if a.e.shared != nil {
 		return a.claimShared(ctx, s, g, parts)
@@ -134,6 +140,7 @@ type part struct {
 
 // sharedPart is what a part knows of the Store.
 type sharedPart struct {
+	key      string // of the store's counter
 	drawn    *lease // where the units come from, if from one
 	alone    bool   // it was let in without the store
 	shadowed bool   // the limit is only there to look at, and would have refused

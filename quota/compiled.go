@@ -112,6 +112,9 @@ func (l *limit) newTerms(zone *time.Location) *Terms {
 	for _, w := range l.rule.windows {
 		public := w.public
 		public.Limit = min(w.limit, maxUnits) // which grace may pass
+		if public.Roll != Calendar {
+			public.Per = public.Per.plain()
+		}
 		t.Windows = append(t.Windows, public)
 	}
 	return t

@@ -108,6 +108,9 @@ func (e *Enforcer) account(id tenant.ID) *Account {
 			s.m = make(map[tenant.ID]*Account)
 		}
 		a = &Account{id: id, e: e}
+		if e.shared != nil {
+			a.turns = make(chan struct{}, maxTurns)
+		}
 		s.m[id] = a
 	}
 	return a

@@ -97,7 +97,7 @@ func (g *Grant) settleUp(ctx context.Context, limit Ref, n int64) {
 			more := *p
 			more.claim.N, more.at = n, g.account.e.clk.exact()
 			if p.sharedPart != nil {
-				more.sharedPart = &sharedPart{alone: p.alone} // from no lease
+				more.sharedPart = &sharedPart{key: p.key, alone: p.alone} // from no lease
 				more.at += g.account.e.shared.ahead.Load()
 			}
 			more.force(g.account, n)

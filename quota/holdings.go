@@ -158,8 +158,11 @@ func (h *holdings) run() {
 				continue
 			}
 			failures++
-			<-time.After(backoff(failures)) // being woken must not make it hammer
-			continue
+			if h.s.pause(failures) { // being woken must not make it hammer
+				continue
+			}
+			h.give()
+			return
 		}
 		timer := time.NewTimer(r.wait)
 		select {
@@ -168,6 +171,14 @@ func (h *holdings) run() {
 		}
 		timer.Stop()
 	}
+}
+
+// give ends the goroutine, with what is held untold: it runs out by itself.
+func (h *holdings) give() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.running = false
+	close(h.over)
 }
 
 // backoff is how long to wait after so many failures in a row: at most a second.

@@ -33,6 +33,9 @@ func (e *entry) leaseOf(a *Account, c Claim) *lease {
 	if e.leases == nil {
 		return e.lease
 	}
+	if e.keys != nil && e.keys.isShared(c.Key) {
+		return nil
+	}
 	return e.leases.of(a, c)
 }
 
@@ -47,7 +50,7 @@ func (k *keyLeases) of(a *Account, c Claim) *lease {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if l = k.m[c.Key]; l == nil && int64(len(k.m)) < a.e.maxKeys {
-		l = &lease{account: a, ref: c.Limit, key: c.Key, limit: k.limit}
+		l = &lease{account: a, ref: c.Limit, key: c.Key, stored: storeKey(c.Key), limit: k.limit}
 		if k.m == nil {
 			k.m = make(map[string]*lease)
 		}

@@ -17,6 +17,7 @@ type lease struct {
 	account *Account
 	ref     Ref
 	key     string
+	stored  string // the key of the store's counter
 
 	// A decision reads these in their order, without the lock. Whoever holds it writes
 	// them in such an order that a decision between the writes fails.
@@ -131,7 +132,7 @@ func (l *lease) handBack(limit *limit, n, at int64) {
 	if n <= 0 {
 		return
 	}
-	p := part{claim: Claim{Limit: l.ref, Key: l.key, N: n}, limit: limit, at: at, remote: true, sharedPart: &sharedPart{reserved: n}}
+	p := part{claim: Claim{Limit: l.ref, Key: l.key, N: n}, limit: limit, at: at, remote: true, sharedPart: &sharedPart{key: l.stored, reserved: n}}
 	if limit.Kind == Rate {
 		p.giveBack(l.account, n)
 	} else {

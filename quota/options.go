@@ -92,7 +92,7 @@ func WithTimeout(limit time.Duration) Option {
 }
 
 // WithMaxKeys bounds how many keys of one limit of one tenant have a counter of their
-// own at once, 10,000 by default. Those beyond share a few, see [KeyedLimiter].
+// own at once, 10,000 by default. Those beyond share 64, see [KeyedLimiter].
 func WithMaxKeys(n int64) Option {
 	return func(c *config) {
 		c.need(n > 0 && n <= maxCells, "WithMaxKeys", "1 to 2^31 keys")
@@ -170,7 +170,7 @@ func WithStoreTimeout(limit time.Duration) Option {
 // say otherwise, and frees what it held: 30 seconds by default.
 func WithStoreTTL(ttl time.Duration) Option {
 	return func(c *config) {
-		c.need(ttl >= 100*time.Millisecond, "WithStoreTTL", "100ms or more")
+		c.need(ttl >= 100*time.Millisecond && ttl <= maxTTL, "WithStoreTTL", "100ms to 400 days")
 		c.storeTTL = ttl
 	}
 }

@@ -60,7 +60,7 @@ func (l *lease) fetchEarly() {
 func (l *lease) run(f *refill) {
 	e := l.account.e
 	limit, n := l.amount(f.need)
-	c := Counter{Limit: limit.name, Key: storeKey(l.key), Terms: limit.terms}
+	c := Counter{Limit: limit.name, Key: l.stored, Terms: limit.terms}
 	t := e.shared.taking(l.account.id)
 	t.Charges = []Charge{{Counter: c, N: n, Least: f.need}}
 	back, at := l.tooFew(f.need)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"sync"
-	"time"
 
 	"github.com/tenancy-go/tenancy/tenant"
 )
@@ -15,13 +14,14 @@ import (
 type settler struct {
 	s *sharing
 
-	mu      sync.Mutex                           // guards what follows
-	waiting map[tenant.ID][]*settlement          // in order, none of them empty
-	turns   []tenant.ID                          // of waiting, in the order of their turns
-	open    map[tenant.ID]*settlement            // waiting, and not on its way: more of the tenant may go along
-	sums    map[tenant.ID]map[counterKey]*Return // of what comes often while a store is down
-	running bool
-	idle    chan struct{} // closed when there is nothing to send
+	mu       sync.Mutex                           // guards what follows
+	waiting  map[tenant.ID][]*settlement          // in order, none of them empty
+	turns    []tenant.ID                          // of waiting, in the order of their turns
+	open     map[tenant.ID]*settlement            // waiting, and not on its way: more of the tenant may go along
+	sums     map[tenant.ID]map[counterKey]*Return // of what comes often while a store is down
+	watchers map[tenant.ID][]chan struct{}        // of those who want to know when nothing of a tenant waits
+	running  bool
+	idle     chan struct{} // closed when there is nothing to send
 }
 
 type settlement struct {
@@ -34,7 +34,7 @@ const maxBatch = 50
 
 func (s *settler) init(shared *sharing) {
 	s.s, s.idle = shared, make(chan struct{})
-	s.waiting = make(map[tenant.ID][]*settlement)
+	s.waiting, s.watchers = make(map[tenant.ID][]*settlement), make(map[tenant.ID][]chan struct{})
 	s.open, s.sums = make(map[tenant.ID]*settlement), make(map[tenant.ID]map[counterKey]*Return)
 	close(s.idle)
 }
@@ -150,8 +150,11 @@ func (s *settler) run() {
 		if err != nil && !errors.Is(err, ErrInvalid) { // which no store ever takes
 			failures++
 			s.took(false)
-			<-time.After(backoff(failures))
-			continue
+			if s.s.pause(failures) {
+				continue
+			}
+			s.give()
+			return
 		}
 		failures = 0
 		if next.then != nil && err == nil {
@@ -159,6 +162,14 @@ func (s *settler) run() {
 		}
 		s.took(true)
 	}
+}
+
+// give ends the goroutine, with what waits untold.
+func (s *settler) give() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.running = false
+	close(s.idle)
 }
 
 // took ends the turn of the tenant whose turn it was. The first of what waits is done if
@@ -173,9 +184,31 @@ func (s *settler) took(heard bool) {
 	}
 	if len(s.waiting[id]) == 0 {
 		delete(s.waiting, id)
+		s.tell(id)
 		return
 	}
 	s.turns = append(s.turns, id)
+}
+
+// settled returns a channel that is closed once nothing of the tenant id waits.
+func (s *settler) settled(id tenant.ID) <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	done := make(chan struct{})
+	s.watchers[id] = append(s.watchers[id], done)
+	s.tell(id)
+	return done
+}
+
+// tell tells those who watch the tenant id if nothing of it waits.
+func (s *settler) tell(id tenant.ID) {
+	if len(s.waiting[id]) > 0 || len(s.sums[id]) > 0 {
+		return
+	}
+	for _, done := range s.watchers[id] {
+		close(done)
+	}
+	delete(s.watchers, id)
 }
 
 // next returns what to send now, which goes on waiting, or nil if that is all. Sums

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -28,6 +29,8 @@ type sharing struct {
 	leases   leases
 	batches  *batches // nil if the store takes one at a time
 	patience patience
+	stop     sync.Once
+	stopped  chan struct{} // closed once nobody is to try any more what fails
 
 	answers atomic.Int64 // of the store
 	ahead   atomic.Int64 // nanoseconds of the store's clock before this process's
@@ -41,7 +44,7 @@ func newSharing(c *config, clk *clock) *sharing {
 	}
 	s := &sharing{
 		store: c.store, timeout: c.storeTimeout, ttl: c.storeTTL, replicas: c.replicas,
-		holder: rand.Text(), clk: clk, events: c.events,
+		holder: rand.Text(), clk: clk, events: c.events, stopped: make(chan struct{}),
 	}
 	s.holdings.init(s)
 	s.settler.init(s)
@@ -112,8 +115,9 @@ func (a *Account) claimShared(ctx context.Context, s *accountState, g *Grant, pa
 	}
 	known := make([]sharedPart, len(parts))
 	for i := range parts {
-		if parts[i].sharedPart == nil {
-			parts[i].sharedPart = &known[i]
+		if p := &parts[i]; p.sharedPart == nil {
+			known[i].key = s.storeKey(p)
+			p.sharedPart = &known[i]
 		}
 	}
 	d, silent := a.drawAll(ctx, s, parts)
@@ -146,13 +150,15 @@ func (a *Account) claimShared(ctx context.Context, s *accountState, g *Grant, pa
 			held = append(held, c.Counter)
 		}
 	}
+	if !a.takeTurn(ctx) {
+		return a.withoutStore(ctx, s, g, parts)
+	}
 	if !shared.holdings.begin(ctx, a.id, held...) {
-		if ctx.Err() != nil {
-			return a.unheard(ctx, parts)
-		}
-		return a.claimAlone(ctx, s, g, parts, nil)
+		<-a.turns
+		return a.withoutStore(ctx, s, g, parts)
 	}
 	taken, heard := shared.take(ctx, t)
+	<-a.turns
 	for at, i := range charged {
 		if p := &parts[i]; p.limit.Kind != Rate {
 			held := int64(0)
@@ -175,6 +181,36 @@ func (a *Account) claimShared(ctx context.Context, s *accountState, g *Grant, pa
 	default:
 		return a.grantShared(ctx, s, g, parts, taken, charged)
 	}
+}
+
+// maxTurns is how many requests of one tenant ask the store at a time, so that a flood of
+// one's does not take all connections to it.
+const maxTurns = 8
+
+// takeTurn waits for one of the tenant's turns, for as long as a call may take.
+func (a *Account) takeTurn(ctx context.Context) bool {
+	select {
+	case a.turns <- struct{}{}:
+		return true
+	default:
+	}
+	timer := time.NewTimer(a.e.shared.timeout)
+	defer timer.Stop()
+	select {
+	case a.turns <- struct{}{}:
+		return true
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+	return false
+}
+
+// withoutStore decides where the store could not be asked in time.
+func (a *Account) withoutStore(ctx context.Context, s *accountState, g *Grant, parts []part) Decision {
+	if ctx.Err() != nil {
+		return a.unheard(ctx, parts)
+	}
+	return a.claimAlone(ctx, s, g, parts, nil)
 }
 
 // unheard refuses whose context ended before the store could say.
@@ -331,11 +367,7 @@ func (p *part) unlimited() bool {
 
 // counter returns what the store counts p in.
 func (p *part) counter() Counter {
-	c := Counter{Limit: p.limit.name, Terms: p.limit.terms}
-	if p.limit.Per == PerKey {
-		c.Key = storeKey(p.claim.Key)
-	}
-	return c
+	return Counter{Limit: p.limit.name, Key: p.key, Terms: p.limit.terms}
 }
 
 // mirror counts what the store granted in this process as well: what it has used of
@@ -351,8 +383,34 @@ func (p *part) mirror(s *accountState, clk *clock) {
 	}
 }
 
+// pause waits after so many failures in a row. It reports false if nobody is to try again.
+func (s *sharing) pause(failures int) bool {
+	select {
+	case <-time.After(backoff(failures)):
+		return true
+	case <-s.stopped:
+		return false
+	}
+}
+
+// settleWithin bounds how long to wait for corrections of a tenant to be told.
+const settleWithin = 5 * time.Second
+
+// settle waits until the store has heard of all corrections of the tenant id.
+func (s *sharing) settle(ctx context.Context, id tenant.ID) error {
+	ctx, cancel := context.WithTimeout(ctx, settleWithin)
+	defer cancel()
+	select {
+	case <-s.settler.settled(id):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
 // close sees to it that the store knows what was used, and that nothing is held.
 func (s *sharing) close(ctx context.Context) error {
+	defer s.stop.Do(func() { close(s.stopped) })
 	s.leases.close()
 	if err := s.settler.drain(ctx); err != nil {
 		return fmt.Errorf("%w: the store has not heard of all that was used: %w", ErrUnavailable, err)

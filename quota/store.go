@@ -2,8 +2,6 @@ package quota
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"strings"
 	"time"
@@ -152,20 +150,9 @@ type WindowLevel struct {
 const (
 	maxStoreID  = 64
 	maxStoreKey = 512
+	maxSteps    = 200 // returns, and charges: a store does nothing else meanwhile
+	maxTTL      = 400 * 24 * time.Hour
 )
-
-// hashedKey begins the keys of counters that stand for longer ones.
-const hashedKey = "sha256:"
-
-// storeKey returns key as stores take keys: as it is, unless it is too long for that or
-// has zero bytes, which the host may have from a client. No two have the same.
-func storeKey(key string) string {
-	if len(key) <= maxStoreKey && !strings.ContainsRune(key, 0) && !strings.HasPrefix(key, hashedKey) {
-		return key
-	}
-	sum := sha256.Sum256([]byte(key))
-	return hashedKey + hex.EncodeToString(sum[:])
-}
 
 // Validate checks what a Store need not check any more. Errors wrap [ErrInvalid], or
 // tenant.ErrInvalidID.
@@ -176,8 +163,11 @@ func (t Taking) Validate() error {
 	if t.ID == "" || len(t.ID) > maxStoreID || t.Holder == "" || len(t.Holder) > maxStoreID {
 		return fmt.Errorf("%w: taking: want an ID and a Holder of 1 to %d bytes", ErrInvalid, maxStoreID)
 	}
-	if t.TTL < time.Millisecond {
-		return fmt.Errorf("%w: taking: want a TTL of at least a millisecond", ErrInvalid)
+	if t.TTL < time.Millisecond || t.TTL > maxTTL {
+		return fmt.Errorf("%w: taking: want a TTL of a millisecond to 400 days", ErrInvalid)
+	}
+	if len(t.Returns) > maxSteps || len(t.Charges) > maxSteps {
+		return fmt.Errorf("%w: taking: want at most %d returns and charges", ErrInvalid, maxSteps)
 	}
 	for _, r := range t.Returns {
 		if err := r.Counter.validate(); err != nil {
@@ -213,8 +203,8 @@ func ValidateRead(id tenant.ID, counters []Counter) error {
 
 // ValidateRenew checks what [Store.Renew] is told.
 func ValidateRenew(holder string, ttl time.Duration, held []Held) error {
-	if holder == "" || len(holder) > maxStoreID || ttl < time.Millisecond {
-		return fmt.Errorf("%w: renew: want a holder of 1 to %d bytes and a TTL of at least a millisecond", ErrInvalid, maxStoreID)
+	if holder == "" || len(holder) > maxStoreID || ttl < time.Millisecond || ttl > maxTTL {
+		return fmt.Errorf("%w: renew: want a holder of 1 to %d bytes and a TTL of a millisecond to 400 days", ErrInvalid, maxStoreID)
 	}
 	for _, h := range held {
 		if err := ValidateRead(h.Tenant, []Counter{h.Counter}); err != nil {

@@ -3,6 +3,7 @@ package quota_test
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -39,4 +40,17 @@ func TestKeysThatNoStoreTakes(t *testing.T) {
 		assert.True(t, account.Take(t.Context(), e.Ref("strict"), 1).OK)
 		require.NoError(t, e.Close(t.Context()))
 	})
+}
+
+// TestPeriodsHaveOneName calls a window otherwise in a new plan: what was used stays used.
+func TestPeriodsHaveOneName(t *testing.T) {
+	t.Parallel()
+	store := quota.NewMemoryStore(nil)
+	for i, per := range []string{"minute", "60s", "1m0s"} {
+		plans := fmt.Sprintf(`{"version": 1, "plans": {"p": {"limits": {"requests": {"windows": {"hour": 100, %q: {"limit": 2, "roll": "strict"}}}}}}}`, per)
+		e, err := quota.New(quota.NewMemorySource(parse(t, plans)), quota.WithStore(store, 1))
+		require.NoError(t, err)
+		d := acmeOf(t, e).Take(t.Context(), e.Ref("requests"), 1)
+		assert.Equal(t, i < 2, d.OK, per)
+	}
 }

@@ -108,6 +108,16 @@ func (t *table) take(key string, n int64) Decision {
 	}
 }
 
+// isShared reports whether key has no cell of its own, for want of room.
+func (t *table) isShared(key string) bool {
+	hash := t.hash(key)
+	c := t.find(hash)
+	if c == nil {
+		c = t.insert(hash)
+	}
+	return c != nil && c.load(wordKey) == ofMany
+}
+
 // giveBack takes n units of key back that were counted at the time at. It reports
 // false if the table is closed.
 func (t *table) giveBack(key string, n, at int64) bool {

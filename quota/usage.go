@@ -178,14 +178,17 @@ func (r *rule) closest(c cell, clk *clock) (closest left, warned bool) {
 // refused.
 func (a *Account) Count(ctx context.Context, c Claim) {
 	c.Limit = a.own(c.Limit)
-	parts, d := a.state.Load().parts(nil, c)
+	s := a.state.Load()
+	parts, d := s.parts(nil, c)
 	if !d.OK {
 		return
 	}
 	for i := range parts {
 		p := &parts[i]
 		if p.limit.Kind == Rate && !p.unlimited() {
-			p.remote = a.e.shared != nil
+			if a.e.shared != nil {
+				p.remote, p.sharedPart = true, &sharedPart{key: s.storeKey(p)}
+			}
 			p.force(a, c.N)
 		}
 		if p.limit.Kind == Rate {
@@ -212,7 +215,8 @@ func (a *Account) Release(ctx context.Context, limit Ref, n int64) {
 // Reconcile sets what is kept of a limit of kind Stock to the truth, as it was
 // measured, and returns by how much the count was off. Grants that have not ended
 // are not part of it, and still count beside. It fails for a limit that is not of kind
-// Stock, and where a [Store] does.
+// Stock, and where a [Store] does: before it, the store hears of what this process still
+// has to tell of the tenant.
 func (a *Account) Reconcile(ctx context.Context, limit Ref, truth int64) (drift int64, err error) {
 	limit = a.own(limit)
 	e := a.state.Load().entry(limit)
@@ -234,6 +238,9 @@ func (a *Account) Reconcile(ctx context.Context, limit Ref, truth int64) (drift 
 
 // reconcileShared is Reconcile in the store.
 func (a *Account) reconcileShared(ctx context.Context, c Counter, truth int64) (drift int64, err error) {
+	if err := a.e.shared.settle(ctx, a.id); err != nil {
+		return 0, fmt.Errorf("%w: reconcile %s of tenant %s: %w", ErrUnavailable, c.Limit, a.id, err)
+	}
 	var levels [2][]Level
 	for i := range levels {
 		if levels[i], err = a.e.shared.store.Read(ctx, a.id, []Counter{c}); err != nil {

@@ -51,6 +51,17 @@ func (p Period) nominal() time.Duration {
 	return d
 }
 
+// plain returns the one name of periods as long as p: stores know windows by it.
+func (p Period) plain() Period {
+	d := p.nominal()
+	for _, named := range []Period{Second, Minute, Hour, Day, Week} {
+		if namedPeriods[named] == d {
+			return named
+		}
+	}
+	return Every(d)
+}
+
 // Roll is how the units of a window come back.
 type Roll string
 

@@ -60,7 +60,15 @@
 //
 //	deleted, err := store.Prune(ctx, 10_000) // again while it deletes so many
 //
-// A limit per key has a counter for each key that anybody came with. Stock is never pruned.
+// A limit per key has a counter for each key that anybody came with, as far as
+// quota.WithMaxKeys lets each process add some. Stock is never pruned.
+//
+// # Security
+//
+// Keep the tables out of databases where tenants run SQL of their own. Decisions about a
+// tenant go one after the other by an advisory lock, which PostgreSQL lets any role take
+// that can connect: whoever holds another tenant's makes its decisions wait, until they
+// time out.
 //
 // # PgBouncer
 //
