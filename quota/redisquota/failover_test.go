@@ -61,7 +61,7 @@ func failover(t *testing.T, servers *redistest.Replicated, client *redis.Client,
 		}
 		return grants
 	}
-	requests := quota.Counter{Limit: "requests", Terms: &quota.Terms{Kind: quota.Rate, Windows: []quota.Window{{Per: "24h", Limit: 500}}, Zone: time.UTC}}
+	requests := quota.Counter{Limit: "requests", Terms: &quota.Terms{Kind: quota.Rate, Windows: []quota.Window{{Per: quota.Day, Limit: 500, Roll: quota.Rolling}}, Zone: time.UTC}}
 	counted := func() int64 {
 		levels, err := store.Read(t.Context(), "acme", []quota.Counter{requests})
 		require.NoError(t, err)
