@@ -12,9 +12,10 @@ const maxAccounts = 10_000
 // account is what the pool keeps about an owner.
 type account struct {
 	owner   owner
-	held    int  // connections in use, being opened, or granted
-	idle    ring // idle connections confined to the owner, the last used last
-	waiting fifo // in order of arrival
+	held    int   // connections in use, being opened, or granted
+	most    int64 // that it may hold, as its latest request says; 0 means any number
+	idle    ring  // idle connections confined to the owner, the last used last
+	waiting fifo  // in order of arrival
 	figures TenantStats
 
 	forgotten  int // times that Forget was called for the owner while it was active

@@ -47,15 +47,19 @@ func (p *Pool) attempt(ctx context.Context, o owner, query string, fresh bool) (
 	if err := allow(place.Via, query, false); err != nil {
 		return nil, err
 	}
-	g, err := p.await(ctx, o, p.keyOf(place, o), fresh, forgets)
+	limits, err := p.limitsOf(ctx, o, t, place.Via)
+	if err != nil {
+		return nil, err
+	}
+	g, err := p.await(ctx, request{owner: o, key: p.keyOf(place, o), fresh: fresh, most: p.most(limits), forgets: forgets})
 	if err != nil || g.again {
 		return nil, err
 	}
 	ph := g.conn
 	if ph == nil {
-		ph, err = p.connect(ctx, g, o, t, place)
+		ph, err = p.connect(ctx, g, o, t, place, limits.session())
 	} else {
-		err = p.reuse(ctx, g, t)
+		err = p.reuse(ctx, g, t, limits.session())
 	}
 	if err != nil {
 		return nil, err
@@ -121,9 +125,10 @@ func allow(via Strategy, query string, inTx bool) error {
 	return checkPostgres(query, inTx)
 }
 
-// reuse makes an idle connection ready for its new use. A connection that turns out
-// to be dead is marked broken, without an error.
-func (p *Pool) reuse(ctx context.Context, g grant, t tenant.Tenant) (err error) {
+// reuse makes an idle connection ready for its new use, within l. A connection that turns
+// out to be dead is marked broken, without an error; so is one on which the timeout of the
+// tenant before ended the confining.
+func (p *Pool) reuse(ctx context.Context, g grant, t tenant.Tenant, l Limits) (err error) {
 	ready := false
 	g.conn.reused = true
 	defer func() {
@@ -132,23 +137,32 @@ func (p *Pool) reuse(ctx context.Context, g grant, t tenant.Tenant) (err error) 
 			p.release(g.conn)
 		}
 	}()
-	if err = g.conn.reset(ctx); err == nil && (g.confine || g.conn.stale()) {
+	if err = g.conn.reset(ctx); err == nil && (g.confine || g.conn.stale() || g.conn.limits != l) {
 		if !g.conn.keepsStatements() {
 			g.conn.stmts = statements{}
 		}
-		err = p.confine(ctx, g.conn.via, g.conn.conn, t)
+		err = p.confine(ctx, g.conn.via, g.conn.conn, t, l)
+		g.conn.limits = l
 		g.conn.renewBy = p.renewBy(g.conn.via)
 	}
-	if err != nil && ctx.Err() == nil && (errors.Is(err, driver.ErrBadConn) || !g.conn.valid()) {
+	if err != nil && ctx.Err() == nil && (errors.Is(err, driver.ErrBadConn) || cancelled(err) || !g.conn.valid()) {
 		g.conn.broken, err = true, nil
 	}
 	ready = err == nil
 	return err
 }
 
-// confine confines conn to t by the strategy of the place that opened it.
-func (p *Pool) confine(ctx context.Context, via Strategy, conn driver.Conn, t tenant.Tenant) error {
-	if err := p.by(via).Confine(ctx, conn, t); err != nil {
+// confine confines conn to t, within l, by the strategy of the place that opened it. One
+// that is no Limiter has no tenants with limits.
+func (p *Pool) confine(ctx context.Context, via Strategy, conn driver.Conn, t tenant.Tenant, l Limits) error {
+	s := p.by(via)
+	var err error
+	if limiter, ok := s.(Limiter); ok && p.limits != nil {
+		err = limiter.ConfineWithin(ctx, conn, t, l)
+	} else {
+		err = s.Confine(ctx, conn, t)
+	}
+	if err != nil {
 		return fmt.Errorf("isolation: confining a connection to tenant %s: %w", t.ID, err)
 	}
 	return nil
@@ -162,8 +176,8 @@ func (p *Pool) by(via Strategy) Strategy {
 	return p.strategy
 }
 
-// connect opens a connection for o. The slot is taken already.
-func (p *Pool) connect(ctx context.Context, g grant, o owner, t tenant.Tenant, place Place) (*physical, error) {
+// connect opens a connection for o, within l. The slot is taken already.
+func (p *Pool) connect(ctx context.Context, g grant, o owner, t tenant.Tenant, place Place, l Limits) (*physical, error) {
 	if g.victim != nil {
 		_ = g.victim.conn.Close() // gone either way
 	}
@@ -184,19 +198,19 @@ func (p *Pool) connect(ctx context.Context, g grant, o owner, t tenant.Tenant, p
 		return nil, err
 	}
 	if !o.system {
-		if err := p.confine(ctx, place.Via, conn, t); err != nil {
+		if err := p.confine(ctx, place.Via, conn, t, l); err != nil {
 			return nil, err
 		}
 	}
 	adopted = true
-	return p.adopt(conn, o, place, g), nil
+	return p.adopt(conn, o, place, g, l), nil
 }
 
-// adopt makes conn one of the connections in use, held by o. It is doomed if o was
-// forgotten since it was granted.
-func (p *Pool) adopt(conn driver.Conn, o owner, place Place, g grant) *physical {
+// adopt makes conn one of the connections in use, held by o within l. It is doomed if o
+// was forgotten since it was granted.
+func (p *Pool) adopt(conn driver.Conn, o owner, place Place, g grant, l Limits) *physical {
 	ph := newPhysical(conn, p.keyOf(place, o), place.Via, time.Now())
-	ph.owner = o
+	ph.owner, ph.limits = o, l
 	ph.renewBy = p.renewBy(place.Via)
 	if ph.most = p.recyclesAfter(place.Via); ph.most > 0 {
 		ph.served = map[owner]struct{}{o: {}}

@@ -163,9 +163,7 @@ func (c *conn) Ping(ctx context.Context) error {
 	if !ok {
 		return nil
 	}
-	err = pinger.Ping(ctx)
-	ph.note(ctx, err)
-	return err
+	return ph.noted(ctx, pinger.Ping(ctx))
 }
 
 // CheckNamedValue lets every value pass: the physical connection, which is not
@@ -203,8 +201,7 @@ func (c *conn) queryOnce(ctx context.Context, query string, args []driver.NamedV
 	}
 	result, err := q.QueryContext(ctx, query, args)
 	if err != nil {
-		ph.note(ctx, err)
-		return nil, err
+		return nil, ph.noted(ctx, err)
 	}
 	return c.newRows(ctx, ph, result), nil
 }
@@ -237,8 +234,7 @@ func (c *conn) execOnce(ctx context.Context, query string, args []driver.NamedVa
 		return nil, err
 	}
 	result, err := e.ExecContext(ctx, query, args)
-	ph.note(ctx, err)
-	return result, err
+	return result, ph.noted(ctx, err)
 }
 
 // patiently runs attempt again if it failed before the host's statement began: the
@@ -260,12 +256,17 @@ func patiently[T any](c *conn, attempt func() (T, error)) (T, error) {
 // unbegun reports whether err is one of a driver that says so itself, outside a
 // transaction, which the failure has ended otherwise. The connection is lost.
 func (c *conn) unbegun(err error) bool {
-	var says interface{ NotBegun() bool }
-	if !errors.As(err, &says) || !says.NotBegun() || c.ph == nil {
+	if c.ph == nil || !notBegun(err) {
 		return false
 	}
 	c.ph.broken = true
 	return c.tx == nil && c.busy == 0
+}
+
+// notBegun reports whether err says that the statement did not begin.
+func notBegun(err error) bool {
+	var says interface{ NotBegun() bool }
+	return errors.As(err, &says) && says.NotBegun()
 }
 
 // repeated returns query prepared if it has arguments and ran on ph before, unless
@@ -309,8 +310,7 @@ func (c *conn) beginOnce(ctx context.Context, opts driver.TxOptions) (driver.Tx,
 	}
 	begun, err := b.BeginTx(ctx, opts)
 	if err != nil {
-		ph.note(ctx, err)
-		return nil, err
+		return nil, ph.noted(ctx, err)
 	}
 	c.tx = &tx{conn: c, ctx: ctx, tx: begun}
 	return c.tx, nil
@@ -342,7 +342,7 @@ func (t *tx) end(how func() error) error {
 	}
 	err := how()
 	c.tx = nil
-	c.ph.note(t.ctx, err)
+	err = c.ph.noted(t.ctx, err)
 	if _, tells := c.ph.conn.(driver.Validator); err != nil && !tells {
 		c.ph.broken = true
 	}

@@ -42,11 +42,13 @@ func (s *server) take(err *error) error {
 	return e
 }
 
-// fakeConn understands "who", which returns its tenant, "wait", which runs until
+// fakeConn understands "who", which returns its tenant, "limits", which returns its
+// limits, an SQLSTATE, which it fails with, "wait", which runs until
 // its context ends or the connection is aborted, "fail", and "die".
 type fakeConn struct {
 	server  *server
 	who     string
+	limits  isolation.Limits
 	using   atomic.Bool
 	inTx    bool
 	dead    atomic.Bool
@@ -92,6 +94,8 @@ func (c *fakeConn) run(ctx context.Context, query string, args []driver.NamedVal
 		}
 	case "fail":
 		return errFail
+	case "57014", "55P03", "25P03":
+		return errState(query)
 	case "die":
 		c.dead.Store(true)
 		return errLost
@@ -111,6 +115,12 @@ type errStale struct{}
 func (errStale) Error() string    { return "fake: cached plan must not change result type" }
 func (errStale) SQLState() string { return "0A000" }
 
+// errState is an answer of PostgreSQL's.
+type errState string
+
+func (e errState) Error() string    { return "fake: " + string(e) }
+func (e errState) SQLState() string { return string(e) }
+
 var (
 	errFail = errors.New("fake: statement failed")
 	errLost = errors.New("fake: connection lost")
@@ -120,6 +130,9 @@ func (c *fakeConn) QueryContext(ctx context.Context, query string, args []driver
 	defer c.enter()()
 	if err := c.run(ctx, query, args); err != nil {
 		return nil, err
+	}
+	if query == "limits" {
+		return &fakeRows{who: fmt.Sprintf("%+v", c.limits)}, nil
 	}
 	return &fakeRows{who: c.who}, nil
 }
@@ -260,6 +273,19 @@ func (s *strategy) PlaceSystem(context.Context) (isolation.Place, error) {
 		return isolation.Place{}, isolation.ErrNoSystem
 	}
 	return isolation.Place{Key: "shared", Connector: connector{s.server}}, nil
+}
+
+// limiter is a strategy that limits sessions.
+type limiter struct {
+	*strategy
+	cannot error
+}
+
+func (l *limiter) CanLimit() error { return l.cannot }
+
+func (l *limiter) ConfineWithin(ctx context.Context, conn driver.Conn, t tenant.Tenant, limits isolation.Limits) error {
+	conn.(*fakeConn).limits = limits
+	return l.Confine(ctx, conn, t)
 }
 
 // open returns a database over a pool of s.

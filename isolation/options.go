@@ -1,8 +1,12 @@
 package isolation
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"time"
+
+	"github.com/tenancy-go/tenancy/tenant"
 )
 
 // Option changes a setting of [New].
@@ -17,6 +21,8 @@ type config struct {
 	lifetime          time.Duration
 	drainTimeout      time.Duration
 	stmtCache         int
+	limited           bool // by limits
+	limits            func(context.Context, tenant.Tenant) (Limits, error)
 }
 
 func defaults() config {
@@ -81,6 +87,9 @@ func (c config) validate() error {
 		if s.value < s.lowest {
 			return fmt.Errorf("isolation: %s: want at least %d, got %d", s.name, s.lowest, s.value)
 		}
+	}
+	if c.limited && c.limits == nil {
+		return errors.New("isolation: LimitsBy: nil function")
 	}
 	return nil
 }

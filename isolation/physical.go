@@ -94,6 +94,7 @@ type physical struct {
 	stmts   statements
 	most    int                // tenants to serve; 0 means any number
 	served  map[owner]struct{} // those served; nil unless they are limited
+	limits  Limits             // of the session
 	renewBy time.Time          // when it must be confined anew; zero for never
 	broken  bool               // its state is unknown, so it must not be used again
 	reused  bool               // it was idle before
@@ -140,13 +141,14 @@ func (p *physical) keepsStatements() bool {
 	return ok && k.KeepsStatements()
 }
 
-// note takes down what err and the end of ctx say about the connection. Once ctx
-// has ended, a cancellation may be on its way to the server, where it would hit
-// the next statement.
-func (p *physical) note(ctx context.Context, err error) {
+// noted takes down what err and the end of ctx say about the connection, and returns err
+// for whoever ran the statement. Once ctx has ended, a cancellation may be on its way to
+// the server, where it would hit the next statement.
+func (p *physical) noted(ctx context.Context, err error) error {
 	if ctx.Err() != nil || err != nil && errors.Is(err, driver.ErrBadConn) {
 		p.broken = true
 	}
+	return p.explained(ctx, err)
 }
 
 // reset prepares the connection for another use by the same or another owner.

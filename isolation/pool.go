@@ -52,6 +52,11 @@ func New(strategy Strategy, opts ...Option) (*Pool, error) {
 	if err := c.validate(); err != nil {
 		return nil, err
 	}
+	if c.limited {
+		if err := canLimit(strategy); err != nil {
+			return nil, fmt.Errorf("isolation: LimitsBy: %w", err)
+		}
+	}
 	p := &Pool{
 		config:   c,
 		strategy: strategy,

@@ -6,11 +6,19 @@ import (
 	"time"
 )
 
+// request says what connection a statement needs.
+type request struct {
+	owner   owner
+	key     placeKey
+	fresh   bool   // wants none that was idle
+	most    int64  // connections that owner may use at once; 0 means any number
+	forgets uint64 // Pool.forgets when the strategy was asked for key
+}
+
 // waiter is a statement that waits for a connection.
 type waiter struct {
-	owner owner
-	key   placeKey
-	fresh bool       // wants none that was idle
+	request
+	full  bool       // its owner had as many connections as it may when it came
 	ready chan grant // receives one grant
 
 	queued     bool
@@ -54,10 +62,9 @@ func (f *fifo) remove(w *waiter) bool {
 	return true
 }
 
-// await returns the right to a connection of key for o, to a new one if fresh is set: at
-// once, or when its turn comes, or ctx's error when ctx ends first. forgets was
-// Pool.forgets when the strategy was asked for key.
-func (p *Pool) await(ctx context.Context, o owner, key placeKey, fresh bool, forgets uint64) (grant, error) {
+// await returns the right to the connection that r is for: at once, or when its turn
+// comes, or ctx's error when ctx ends first.
+func (p *Pool) await(ctx context.Context, r request) (grant, error) {
 	if err := ctx.Err(); err != nil {
 		return grant{}, err
 	}
@@ -66,36 +73,53 @@ func (p *Pool) await(ctx context.Context, o owner, key placeKey, fresh bool, for
 		p.mu.Unlock()
 		return grant{}, ErrClosed
 	}
-	if p.forgets.Load() != forgets {
+	if p.forgets.Load() != r.forgets {
 		p.mu.Unlock()
 		return grant{again: true}, nil
 	}
-	a := p.ledger.wake(o)
-	if g, ok := p.take(a, key, fresh); ok {
+	a := p.ledger.wake(r.owner)
+	p.bound(a, r.most)
+	if g, ok := p.take(a, r.key, r.fresh); ok {
 		p.mu.Unlock()
 		return g, nil
 	}
-	w := &waiter{owner: o, key: key, fresh: fresh, ready: make(chan grant, 1)}
+	w := &waiter{request: r, full: a.full(), ready: make(chan grant, 1)}
 	p.enqueue(a, w)
 	p.mu.Unlock()
 
 	start := time.Now()
 	select {
 	case g := <-w.ready:
-		p.waited(o, time.Since(start))
+		p.waited(r.owner, time.Since(start))
 		return g, g.err
 	case <-ctx.Done():
-		p.withdraw(w)
-		p.waited(o, time.Since(start))
+		full := p.withdraw(w)
+		p.waited(r.owner, time.Since(start))
+		if full {
+			return grant{}, fmt.Errorf("%w: %d: %w", ErrTenantBusy, r.most, ctx.Err())
+		}
 		return grant{}, fmt.Errorf("isolation: waiting for a connection: %w", ctx.Err())
 	}
 }
+
+// bound makes most the number of connections that a may use at once. If that lets in
+// others who wait for a's, they come first.
+func (p *Pool) bound(a *account, most int64) {
+	before := a.most
+	a.most = most
+	if a.waiting.len > 0 && before > 0 && (most == 0 || most > before) {
+		p.dispatch()
+	}
+}
+
+// full reports whether a has as many connections as it may.
+func (a *account) full() bool { return a.most > 0 && int64(a.held) >= a.most }
 
 // take decides what a may have at key without waiting: an idle connection of its
 // own, else one to be confined anew, else a new one, else another's place. The former
 // two are not for who wants it fresh.
 func (p *Pool) take(a *account, key placeKey, fresh bool) (grant, bool) {
-	if p.maxConnsPerTenant > 0 && a.held >= p.maxConnsPerTenant {
+	if a.full() {
 		return grant{}, false
 	}
 	if ph := a.idleAt(key); ph != nil && !fresh {
@@ -220,15 +244,17 @@ func (p *Pool) toTheBack(a *account) {
 }
 
 // withdraw takes back a request whose context has ended, with what it may have
-// been granted meanwhile.
-func (p *Pool) withdraw(w *waiter) {
+// been granted meanwhile. It reports whether the owner had as many connections as it may,
+// rather than the pool as many as there are.
+func (p *Pool) withdraw(w *waiter) (full bool) {
 	p.mu.Lock()
 	a := p.ledger.wake(w.owner)
 	waiting := p.dequeue(a, w)
+	full = w.full || a.full()
 	p.ledger.settle(a)
 	p.mu.Unlock()
 	if waiting {
-		return
+		return full
 	}
 	switch g := <-w.ready; {
 	case g.err != nil || g.again:
@@ -241,6 +267,7 @@ func (p *Pool) withdraw(w *waiter) {
 		}
 		p.giveUp(w.owner)
 	}
+	return full
 }
 
 // sendAway tells all who wait that the pool is closed.

@@ -30,8 +30,7 @@ func (r *rows) Next(dest []driver.Value) error {
 	if errors.Is(err, io.EOF) {
 		return err
 	}
-	r.ph.note(r.ctx, err)
-	return err
+	return r.ph.noted(r.ctx, err)
 }
 
 // Close closes the result set.
@@ -44,8 +43,7 @@ func (r *rows) Close() error {
 	if r.conn.ph == r.ph {
 		r.conn.busy--
 	}
-	r.ph.note(r.ctx, err)
-	return err
+	return r.ph.noted(r.ctx, err)
 }
 
 // HasNextResultSet reports whether there is another result set.

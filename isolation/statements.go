@@ -30,8 +30,7 @@ func (p *physical) prepare(ctx context.Context, query string) (driver.Stmt, bool
 	}
 	s, err := prepareOn(ctx, p.conn, query)
 	if err != nil {
-		p.note(ctx, err)
-		return nil, false, err
+		return nil, false, p.noted(ctx, err)
 	}
 	if _, ordinary := s.(driver.StmtQueryContext); s.NumInput() < 0 && !ordinary {
 		return s, false, nil

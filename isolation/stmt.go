@@ -128,8 +128,7 @@ func (r run) exec(ctx context.Context, ph *physical, args []driver.NamedValue) (
 		return nil, err
 	}
 	result, err := execPrepared(ctx, r.prepared, args)
-	r.noted(ctx, ph, err)
-	return result, err
+	return result, r.noted(ctx, ph, err)
 }
 
 func (r run) query(ctx context.Context, ph *physical, args []driver.NamedValue) (driver.Rows, error) {
@@ -139,19 +138,18 @@ func (r run) query(ctx context.Context, ph *physical, args []driver.NamedValue) 
 	}
 	result, err := queryPrepared(ctx, r.prepared, args)
 	if err != nil {
-		r.noted(ctx, ph, err)
-		return nil, err
+		return nil, r.noted(ctx, ph, err)
 	}
 	return r.conn.newRows(ctx, ph, result), nil
 }
 
-// noted takes down an error. A statement whose columns have changed since it was
-// prepared is prepared anew next time.
-func (r run) noted(ctx context.Context, ph *physical, err error) {
-	ph.note(ctx, err)
+// noted takes down an error, and returns it for whoever ran the statement. One whose
+// columns have changed since it was prepared is prepared anew next time.
+func (r run) noted(ctx context.Context, ph *physical, err error) error {
 	if isStale(err) {
 		ph.stmts.forget(r.text)
 	}
+	return ph.noted(ctx, err)
 }
 
 func execPrepared(ctx context.Context, s driver.Stmt, args []driver.NamedValue) (driver.Result, error) {

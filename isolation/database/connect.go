@@ -53,7 +53,12 @@ func (c *homeConnector) Connect(ctx context.Context) (driver.Conn, error) {
 type homeConn struct {
 	*postgres.Conn
 	database string
+	limits   isolation.Limits // of its session
 }
+
+// KeepsStatements returns true: the connection serves one tenant, whose limits change at
+// most.
+func (c *homeConn) KeepsStatements() bool { return true }
 
 func (c *homeConn) checkHome(id tenant.ID, name string) error {
 	if c.database != name {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/tenancy-go/tenancy/isolation"
 	"github.com/tenancy-go/tenancy/isolation/internal/pghome"
+	"github.com/tenancy-go/tenancy/isolation/internal/pgsession"
 	"github.com/tenancy-go/tenancy/isolation/postgres"
 	"github.com/tenancy-go/tenancy/tenant"
 )
@@ -26,12 +27,14 @@ type Strategy struct {
 	connector *postgres.Connector
 	places    *lru.Cache[tenant.ID, isolation.Place]
 	login     atomic.Pointer[string] // whom connector logs in as, once known
+	limits    *pgsession.Limits
 }
 
 var (
 	_ isolation.Strategy     = (*Strategy)(nil)
 	_ isolation.SystemPlacer = (*Strategy)(nil)
 	_ isolation.Provisioner  = (*Strategy)(nil)
+	_ isolation.Limiter      = (*Strategy)(nil)
 )
 
 // New returns a strategy whose tenants are served by connector's server and login
@@ -58,6 +61,7 @@ func New(connector *postgres.Connector, opts ...Option) (*Strategy, error) {
 		key:       "database/" + pghome.Describe(connector) + "/",
 		connector: connector,
 		places:    places,
+		limits:    pgsession.NewLimits(),
 	}, nil
 }
 
@@ -88,16 +92,36 @@ func (s *Strategy) PlaceSystem(context.Context) (isolation.Place, error) {
 // place opened it. It asks the server nothing and clears nothing, since conn
 // served no other tenant.
 func (s *Strategy) Confine(_ context.Context, conn driver.Conn, t tenant.Tenant) error {
-	if err := t.ID.Validate(); err != nil {
+	_, err := s.homeConn(conn, t)
+	return err
+}
+
+// CanLimit returns nil.
+func (s *Strategy) CanLimit() error { return nil }
+
+// ConfineWithin is Confine, and puts l on the session in the flight of the next statement,
+// or in a round trip of its own where lib/pq has TLS to itself ([postgres.Conn.Rides]).
+func (s *Strategy) ConfineWithin(ctx context.Context, conn driver.Conn, t tenant.Tenant, l isolation.Limits) error {
+	c, err := s.homeConn(conn, t)
+	if err != nil || c.limits == l {
 		return err
+	}
+	c.limits = l
+	return s.limits.Settings(l).Set(ctx, c.Conn)
+}
+
+// homeConn returns the connection of t's place that conn is or wraps.
+func (s *Strategy) homeConn(conn driver.Conn, t tenant.Tenant) (*homeConn, error) {
+	if err := t.ID.Validate(); err != nil {
+		return nil, err
 	}
 	for {
 		if c, ok := conn.(*homeConn); ok {
-			return c.checkHome(t.ID, s.homeName(t.ID))
+			return c, c.checkHome(t.ID, s.homeName(t.ID))
 		}
 		wrapper, ok := conn.(interface{ Unwrap() driver.Conn })
 		if !ok {
-			return fmt.Errorf("%w: connection of type %T was not opened by tenant %s's place", isolation.ErrUnsafe, conn, t.ID)
+			return nil, fmt.Errorf("%w: connection of type %T was not opened by tenant %s's place", isolation.ErrUnsafe, conn, t.ID)
 		}
 		conn = wrapper.Unwrap()
 	}

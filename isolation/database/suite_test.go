@@ -25,6 +25,7 @@ func TestStrategy(t *testing.T) {
 			Deprovision: func(ctx context.Context, t tenant.Tenant) error { return s.Deprovision(f.kept.Keep(ctx), t) },
 			System:      true,
 			CopyIn:      true,
+			Limits:      true,
 			Kill:        f.kill,
 		}
 	})

@@ -101,6 +101,28 @@ func TestCheckCatches(t *testing.T) {
 			"tenants may use the same keys",
 			"row IDs and counts of changes do not reach the next tenant",
 		}, noLeak: true},
+		{name: "sets no limits", open: limitless, clauses: []string{
+			"a tenant's limits are on its session and not on the next tenant's",
+			"a statement that fails right after a switch does not undo the limits",
+			"limits that change hold from the next statement on",
+			"a statement that takes longer than its tenant may is ended, and no other tenant's",
+			"a lock is waited for as long as the tenant may",
+			"a transaction that idles longer than its tenant may is ended",
+			"limits of many tenants stay apart",
+		}},
+		{name: "leaves limits to the next tenant", open: leavingLimits, clauses: []string{
+			"a tenant's limits are on its session and not on the next tenant's",
+			"a statement that takes longer than its tenant may is ended, and no other tenant's",
+			"limits of many tenants stay apart",
+		}},
+		{name: "limits each tenant on a connection once", open: limitsOnce, clauses: []string{
+			"limits that change hold from the next statement on",
+		}},
+		{name: "limits new connections alone", open: limitsNew, clauses: []string{
+			"a tenant's limits are on its session and not on the next tenant's",
+			"limits that change hold from the next statement on",
+			"limits of many tenants stay apart",
+		}},
 		{name: "refuses everything", open: refusing, clauses: []string{
 			"reads see the tenant's rows and no others",
 			"statements that control the session or transaction are refused",
@@ -130,10 +152,11 @@ func TestCheckUnknownClause(t *testing.T) {
 // shared returns an opener of targets over strategy, whose tenants share tables.
 func shared(strategy isolation.Strategy, p isolation.Provisioner, kill func(context.Context) error) opener {
 	_, system := strategy.(isolation.SystemPlacer)
+	_, limits := strategy.(isolation.Limiter)
 	return func(opts ...isolation.Option) (isolationtest.Target, error) {
 		pool, err := isolation.New(strategy, opts...)
 		return isolationtest.Target{
-			Pool: pool, Provision: p.Provision, Deprovision: p.Deprovision, Shared: true, System: system, Kill: kill,
+			Pool: pool, Provision: p.Provision, Deprovision: p.Deprovision, Shared: true, System: system, Limits: limits, Kill: kill,
 		}, err
 	}
 }
@@ -320,6 +343,55 @@ func spoiled(t *testing.T, statements ...string) opener {
 	right, s := sharedRows(t)
 	s.migrate(t, isolationtest.SharedTables(), statements...)
 	return shared(noSystem{right}, right, s.kill)
+}
+
+// limiter is a strategy with another way to confine within limits.
+type limiter struct {
+	*rows
+	within func(ctx context.Context, conn driver.Conn, t tenant.Tenant, l isolation.Limits) error
+}
+
+func (l limiter) ConfineWithin(ctx context.Context, conn driver.Conn, t tenant.Tenant, limits isolation.Limits) error {
+	return l.within(ctx, conn, t, limits)
+}
+
+func limitless(t *testing.T) opener {
+	right, s := sharedRows(t)
+	return shared(limiter{right, func(ctx context.Context, conn driver.Conn, t tenant.Tenant, _ isolation.Limits) error {
+		return right.Confine(ctx, conn, t)
+	}}, right, s.kill)
+}
+
+func leavingLimits(t *testing.T) opener {
+	right, s := sharedRows(t)
+	return shared(limiter{right, func(ctx context.Context, conn driver.Conn, t tenant.Tenant, l isolation.Limits) error {
+		_, err := conn.(driver.ExecerContext).ExecContext(ctx, setTenant(t.ID)+limitText(l), nil)
+		return err
+	}}, right, s.kill)
+}
+
+func limitsOnce(t *testing.T) opener {
+	type visit struct {
+		conn driver.Conn
+		id   tenant.ID
+	}
+	right, s := sharedRows(t)
+	var known sync.Map
+	return shared(limiter{right, func(ctx context.Context, conn driver.Conn, t tenant.Tenant, l isolation.Limits) error {
+		first, _ := known.LoadOrStore(visit{conn, t.ID}, l)
+		return right.ConfineWithin(ctx, conn, t, first.(isolation.Limits))
+	}}, right, s.kill)
+}
+
+func limitsNew(t *testing.T) opener {
+	right, s := sharedRows(t)
+	var known sync.Map
+	return shared(limiter{right, func(ctx context.Context, conn driver.Conn, t tenant.Tenant, l isolation.Limits) error {
+		if _, seen := known.LoadOrStore(conn, true); seen {
+			l = isolation.Limits{}
+		}
+		return right.ConfineWithin(ctx, conn, t, l)
+	}}, right, s.kill)
 }
 
 func openWrites(t *testing.T) opener {

@@ -108,6 +108,15 @@ func (r *rows) Confine(ctx context.Context, conn driver.Conn, t tenant.Tenant) e
 	return pgsession.Confine(ctx, conn, setTenant(t.ID))
 }
 
+func (r *rows) CanLimit() error { return nil }
+
+func (r *rows) ConfineWithin(ctx context.Context, conn driver.Conn, t tenant.Tenant, l isolation.Limits) error {
+	return pgsession.Confine(ctx, conn, setTenant(t.ID)+limitText(l))
+}
+
+// limitText returns the SET commands of l.
+func limitText(l isolation.Limits) string { return pgsession.NewLimits().Settings(l).Text }
+
 func setTenant(id tenant.ID) string {
 	return "SELECT pg_catalog.set_config('app.tenant', " + pq.QuoteLiteral(string(id)) + ", false);"
 }

@@ -18,7 +18,7 @@ func TestRightRows(t *testing.T) {
 	isolationtest.TestStrategy(t, func(t *testing.T, opts ...isolation.Option) isolationtest.Target {
 		return isolationtest.Target{
 			Pool: pool(t, rows, opts...), Provision: rows.Provision, Deprovision: rows.Deprovision,
-			Shared: true, CopyIn: true, Kill: s.kill,
+			Shared: true, CopyIn: true, Limits: true, Kill: s.kill,
 		}
 	})
 }

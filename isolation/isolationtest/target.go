@@ -54,6 +54,9 @@ type Target struct {
 	// CopyIn tells that the driver takes COPY … FROM STDIN as a prepared statement
 	// inside a transaction, as lib/pq does.
 	CopyIn bool
+	// Limits tells that the strategy is an isolation.Limiter of PostgreSQL's, and can
+	// limit sessions the way it is set up.
+	Limits bool
 
 	// Qualified returns SQL text that names t's table from wherever one is, such
 	// as schema.table. Nil, or an empty answer, means that there is no such name.

@@ -139,14 +139,27 @@ func (c *Conn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, e
 	if err != nil {
 		return nil, c.noted(err)
 	}
-	return tx, nil
+	return pqTx{tx, c}, nil
 }
 
-// noted returns reported, as an [*EntryError] if the entry failed.
+// pqTx is a transaction of lib/pq's.
+type pqTx struct {
+	driver.Tx
+	conn *Conn
+}
+
+// Commit commits.
+func (t pqTx) Commit() error { return t.conn.noted(t.Tx.Commit()) }
+
+// noted returns reported, as an [*EntryError] if the entry failed, and with the server's
+// error where lib/pq finds only that the session is gone.
 func (c *Conn) noted(reported error) error {
 	err := reported
 	if err == nil || c.wire == nil {
 		return err
+	}
+	if c.wire.idled != nil && errors.Is(err, driver.ErrBadConn) {
+		return fmt.Errorf("%w: %w", driver.ErrBadConn, c.wire.idled)
 	}
 	if err = c.wire.entryFailure(err); err == nil {
 		if state := c.wire.entry.Lost; state != "" && pq.As(reported, pqerror.Code(state)) != nil {

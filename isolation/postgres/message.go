@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"bytes"
 	"encoding/binary"
 	"strings"
 
@@ -86,6 +87,15 @@ func parseError(body []byte) error {
 		}
 	}
 	return e
+}
+
+// idleInTransaction is the SQLSTATE of a session that the server ended since it idled in
+// a transaction.
+const idleInTransaction = "25P03"
+
+// hasState reports whether an ErrorResponse that begins so has this SQLSTATE.
+func hasState(start []byte, state string) bool {
+	return bytes.Contains(start, []byte("\x00C"+state+"\x00"))
 }
 
 // isEmpty reports whether text is what lib/pq pings with, or less.

@@ -53,7 +53,7 @@ const readOnlyTransaction = "25006"
 
 // fear takes down that a statement failed with an error that begins so.
 func (r *readOnly) fear(body []byte) {
-	if r.now == off && bytes.Contains(body, []byte("\x00C"+readOnlyTransaction+"\x00")) {
+	if r.now == off && hasState(body, readOnlyTransaction) {
 		r.now = feared
 	}
 }

@@ -56,6 +56,7 @@ type wire struct {
 	void     bool   // that transaction has failed
 	failed   bool   // the entry failed, not what came after it; until somebody asks
 	cause    error  // why, if lib/pq was not told
+	idled    error  // the server ended the session, which idled in a transaction
 
 	early []byte // messages that came while nobody read, and are lib/pq's
 	out   []byte // reused between writes
@@ -360,11 +361,14 @@ func (w *wire) setting(size int) error {
 // fail takes down an error: the server skips everything up to the next Sync.
 func (w *wire) fail(size int) error {
 	w.void = true
+	start, err := w.in.Peek(min(size, errorStart))
+	if err != nil {
+		return io.ErrUnexpectedEOF
+	}
+	if hasState(start, idleInTransaction) {
+		w.idled = parseError(start[headerLen:])
+	}
 	if w.riding && w.entry.local() {
-		start, err := w.in.Peek(min(size, errorStart))
-		if err != nil {
-			return io.ErrUnexpectedEOF
-		}
 		w.readOnly.fear(start)
 	}
 	if w.riding && w.entryPending() {

@@ -170,7 +170,7 @@ func TestMixOfThreeStrategies(t *testing.T) {
 		{Name: "rows", Strategy: rows.rows(t, isolationtest.SharedTables())},
 		{Name: "schemas", Strategy: schemas.schemas(t, likeShared(t, "replace(substr(current_schema()::text, 3), '_', '-')"))},
 		{Name: "databases", Strategy: databases.databases(t, likeShared(t, fmt.Sprintf("replace(substr(current_database()::text, %d), '_', '-')", prefixLen+1)))},
-	}, isolationtest.Target{Shared: true, CopyIn: true, Kill: kill(rows, schemas, databases)})
+	}, isolationtest.Target{Shared: true, CopyIn: true, Limits: true, Kill: kill(rows, schemas, databases)})
 }
 
 // Two clusters of schemas and one of databases.
@@ -181,7 +181,7 @@ func TestMixOfClusters(t *testing.T) {
 		{Name: "one", Strategy: one.schemas(t, own)},
 		{Name: "two", Strategy: two.schemas(t, own)},
 		{Name: "databases", Strategy: databases.databases(t, own)},
-	}, isolationtest.Target{System: true, CopyIn: true, Kill: kill(one, two, databases)}, route.SystemCell("two"))
+	}, isolationtest.Target{System: true, CopyIn: true, Limits: true, Kill: kill(one, two, databases)}, route.SystemCell("two"))
 }
 
 func TestMixOfDirectories(t *testing.T) {

@@ -26,6 +26,7 @@ var _ interface {
 	isolation.StatementChecker
 	isolation.Mover
 	isolation.Provisioner
+	isolation.Limiter
 } = (*Router)(nil)
 
 // New returns a router over cells, in which rule places tenants. With [Record], rule may
@@ -174,6 +175,28 @@ func (r *Router) systemCellOf(ctx context.Context) (*Cell, error) {
 // the place, as the pool does.
 func (r *Router) Confine(_ context.Context, _ driver.Conn, t tenant.Tenant) error {
 	return fmt.Errorf("%w: route: a connection of tenant %s is confined by the Via of its place, not by the router", isolation.ErrUnsafe, t.ID)
+}
+
+// ConfineWithin refuses, as Confine does.
+func (r *Router) ConfineWithin(ctx context.Context, conn driver.Conn, t tenant.Tenant, _ isolation.Limits) error {
+	return r.Confine(ctx, conn, t)
+}
+
+// CanLimit returns nil if the strategy of any cell can limit sessions. A tenant in one of
+// the others is refused, if its limits are of the session.
+func (r *Router) CanLimit() error {
+	var why error
+	for _, c := range r.cells.all {
+		err := fmt.Errorf("%w: %T is no isolation.Limiter", isolation.ErrNoLimiter, c.Strategy)
+		if l, ok := c.Strategy.(isolation.Limiter); ok {
+			err = l.CanLimit()
+		}
+		if err == nil {
+			return nil
+		}
+		why = errors.Join(why, fmt.Errorf("route: cell %s: %w", c.Name, err))
+	}
+	return why
 }
 
 // CheckStatement lets everything pass: the cell's strategy, which the pool asks once it

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/tenancy-go/tenancy/isolation/internal/pgsession"
 	"github.com/tenancy-go/tenancy/isolation/postgres"
 	"github.com/tenancy-go/tenancy/tenant"
 )
@@ -22,14 +23,14 @@ type mode interface {
 	private() []relation
 	// admit makes a new connection ready for enter.
 	admit(ctx context.Context, conn driver.Conn) error
-	// enter clears conn's session and makes id its tenant. id is valid.
-	enter(ctx context.Context, conn driver.Conn, id tenant.ID) error
+	// enter clears conn's session and makes id its tenant, within limits. id is valid.
+	enter(ctx context.Context, conn driver.Conn, id tenant.ID, limits *pgsession.Settings) error
 	// ride is enter for the flight of the next statement. It leaves what the driver has
 	// prepared. Should the server evaluate it in another order than it is written, there
 	// is no tenant.
 	ride(conn driver.Conn, id tenant.ID) postgres.Entry
-	// local returns what makes id the tenant of one transaction.
-	local(conn driver.Conn, id tenant.ID) postgres.Entry
+	// local returns what makes id the tenant of one transaction, within limits.
+	local(conn driver.Conn, id tenant.ID, limits *pgsession.Settings) postgres.Entry
 	// renewAfter is how long a session may go on before it has to be entered again; 0
 	// means for ever.
 	renewAfter() time.Duration

@@ -26,8 +26,8 @@ func (plain) renewAfter() time.Duration { return 0 }
 func (plain) retire() []string { return nil }
 
 // enter relies on SET, not on set_config, which is a whole SELECT to plan.
-func (plain) enter(ctx context.Context, conn driver.Conn, id tenant.ID) error {
-	return pgsession.Confine(ctx, conn, "SET tenancy.tenant = "+pq.QuoteLiteral(id.String()))
+func (plain) enter(ctx context.Context, conn driver.Conn, id tenant.ID, limits *pgsession.Settings) error {
+	return pgsession.Confine(ctx, conn, "SET tenancy.tenant = "+pq.QuoteLiteral(id.String())+";"+limits.Text)
 }
 
 // ride is what enter does, for the flight of the next statement. It is not prepared
@@ -41,9 +41,9 @@ func (plain) ride(_ driver.Conn, id tenant.ID) postgres.Entry {
 
 // local gives the tenant to one transaction. Should the server evaluate the two the
 // other way round, there is no tenant.
-func (plain) local(_ driver.Conn, id tenant.ID) postgres.Entry {
+func (plain) local(_ driver.Conn, id tenant.ID, limits *pgsession.Settings) postgres.Entry {
 	return postgres.Entry{Local: true, Statements: []postgres.Statement{{
-		Query: "SELECT tenancy.clear(), pg_catalog.set_config('tenancy.tenant', $1, true)",
+		Query: "SELECT tenancy.clear(), pg_catalog.set_config('tenancy.tenant', $1, true)" + limits.Local,
 		Args:  []string{id.String()},
 	}}}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/tenancy-go/tenancy/isolation"
+	"github.com/tenancy-go/tenancy/isolation/internal/pgsession"
 )
 
 // Strategy keeps the tenants' rows apart in shared tables. It is an
@@ -16,6 +17,7 @@ type Strategy struct {
 	place   isolation.Place
 	mode    mode
 	keys    *keyring // nil if the mode has none
+	limits  *pgsession.Limits
 }
 
 // New returns a strategy whose statements run on connector's connections, which
@@ -26,7 +28,7 @@ func New(connector driver.Connector, opts ...Option) (*Strategy, error) {
 	if connector == nil {
 		return nil, errors.New("isolation/row: nil connector")
 	}
-	s := &Strategy{config: defaults(), runtime: connector}
+	s := &Strategy{config: defaults(), runtime: connector, limits: pgsession.NewLimits()}
 	for _, opt := range opts {
 		opt(&s.config)
 	}

@@ -80,7 +80,7 @@ func open(ctx context.Context, conn driver.Conn, token string) (epoch int64, err
 
 // enter fails with driver.ErrBadConn, so that the pool takes another connection, when
 // the session does not accept the token any more.
-func (m *sealed) enter(ctx context.Context, conn driver.Conn, id tenant.ID) error {
+func (m *sealed) enter(ctx context.Context, conn driver.Conn, id tenant.ID, limits *pgsession.Settings) error {
 	by, err := m.next(conn, id)
 	if err != nil {
 		return err
@@ -95,7 +95,7 @@ func (m *sealed) enter(ctx context.Context, conn driver.Conn, id tenant.ID) erro
 	if err != nil {
 		return fmt.Errorf("isolation/row: confine connection: %w", err)
 	}
-	return nil
+	return pgsession.Run(ctx, conn, limits.Text)
 }
 
 // noSeal is what PostgreSQL says of an empty register.
@@ -122,7 +122,7 @@ func (m *sealed) next(conn driver.Conn, id tenant.ID) (postgres.Statement, error
 }
 
 // local is never called: New refuses the combination.
-func (*sealed) local(driver.Conn, tenant.ID) postgres.Entry {
+func (*sealed) local(driver.Conn, tenant.ID, *pgsession.Settings) postgres.Entry {
 	return postgres.Entry{Local: true, Renew: func() ([]postgres.Statement, error) {
 		return nil, errors.New("isolation/row: Sealed cannot be TransactionScoped")
 	}}

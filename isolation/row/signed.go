@@ -29,7 +29,7 @@ func (m signed) admit(_ context.Context, conn driver.Conn) error {
 }
 
 // enter leaves a token for this session alone.
-func (m signed) enter(ctx context.Context, conn driver.Conn, id tenant.ID) error {
+func (m signed) enter(ctx context.Context, conn driver.Conn, id tenant.ID, limits *pgsession.Settings) error {
 	c, err := session(conn)
 	if err != nil {
 		return err
@@ -40,7 +40,7 @@ func (m signed) enter(ctx context.Context, conn driver.Conn, id tenant.ID) error
 	if err := confine(ctx, conn, m.keep(id, c)); err != nil {
 		return fmt.Errorf("isolation/row: confine connection: %w", err)
 	}
-	return nil
+	return pgsession.Run(ctx, conn, limits.Text)
 }
 
 // ride is enter, with a token for each flight.
@@ -61,10 +61,11 @@ func (m signed) keep(id tenant.ID, c *postgres.Conn) postgres.Statement {
 
 // local sends a token with each transaction. It is for whatever session the pooler
 // takes, and holds for the time it may take to get there.
-func (m signed) local(_ driver.Conn, id tenant.ID) postgres.Entry {
+func (m signed) local(_ driver.Conn, id tenant.ID, limits *pgsession.Settings) postgres.Entry {
+	query := "SELECT tenancy.clear(), tenancy.present($1)" + limits.Local
 	return postgres.Entry{Local: true, Renew: func() ([]postgres.Statement, error) {
 		return []postgres.Statement{{
-			Query: "SELECT tenancy.clear(), tenancy.present($1)",
+			Query: query,
 			Args:  []string{m.token(id, anySession, window)},
 		}}, nil
 	}}

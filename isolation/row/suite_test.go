@@ -41,6 +41,7 @@ func runSuite(t *testing.T, migrations fs.FS, part, parts int) {
 			Shared:      true,
 			System:      true,
 			CopyIn:      true,
+			Limits:      true,
 			Kill:        func(ctx context.Context) error { return kill(ctx, f.admin, f.role) },
 		}
 	})
@@ -107,6 +108,7 @@ func throughPgBouncer(t *testing.T, part int, mode row.Option) {
 			Deprovision: deprovision,
 			Shared:      true,
 			System:      true,
+			Limits:      true,
 			Kill:        func(ctx context.Context) error { return kill(ctx, f.admin, f.role) },
 		}
 	})

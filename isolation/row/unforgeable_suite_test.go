@@ -41,6 +41,7 @@ func TestUnforgeableStrategies(t *testing.T) {
 						Shared:      true,
 						System:      true,
 						CopyIn:      true,
+						Limits:      true,
 						Kill:        func(ctx context.Context) error { return kill(ctx, f.admin, f.role) },
 					}
 				})

@@ -8,6 +8,7 @@ import (
 
 	"github.com/tenancy-go/tenancy/isolation"
 	"github.com/tenancy-go/tenancy/isolation/internal/pghome"
+	"github.com/tenancy-go/tenancy/isolation/internal/pgsession"
 	"github.com/tenancy-go/tenancy/isolation/postgres"
 	"github.com/tenancy-go/tenancy/tenant"
 )
@@ -110,15 +111,17 @@ func confinement(h *home, loggedIn bool) string {
 
 // entry gives h to one transaction. The login role may not be what an earlier
 // statement has left, so it comes first. Should the server evaluate the rest in
-// another order, the session is left with the login role's rights, which are none.
-func (s *Strategy) entry(id tenant.ID, h *home) postgres.Entry {
+// another order, the session is left with the login role's rights, which are none. The
+// limits are in the same SELECT, since the tenant's role may not call set_config with
+// [RevokeSetConfig]: rights are checked before any of it is evaluated.
+func (s *Strategy) entry(id tenant.ID, h *home, limits *pgsession.Settings) postgres.Entry {
 	return postgres.Entry{
 		Local: true,
 		Statements: []postgres.Statement{
 			{Query: "SET SESSION AUTHORIZATION DEFAULT"},
 			{
 				Query: "SELECT tenancy.clear(), " + failUnless(h.isCurrent()) +
-					", pg_catalog.set_config('search_path', $1, true), pg_catalog.set_config('role', $2, true)",
+					", pg_catalog.set_config('search_path', $1, true), pg_catalog.set_config('role', $2, true)" + limits.Local,
 				Args: []string{h.path(), h.role},
 			},
 		},

@@ -35,6 +35,7 @@ type Strategy struct {
 	checked   driver.Connector // for tenants
 	homes     *lru.Cache[tenant.ID, *home]
 	lookups   chan struct{} // held by whoever reads the registry
+	limits    *pgsession.Limits
 	installed atomic.Pointer[installation]
 }
 
@@ -43,6 +44,7 @@ var (
 	_ isolation.SystemPlacer = (*Strategy)(nil)
 	_ isolation.Provisioner  = (*Strategy)(nil)
 	_ isolation.Recycler     = (*Strategy)(nil)
+	_ isolation.Limiter      = (*Strategy)(nil)
 )
 
 // New returns a strategy whose tenants are served by connections of connector, of
@@ -71,6 +73,7 @@ func New(connector driver.Connector, opts ...Option) (*Strategy, error) {
 		checked:   pghome.Checked(connector, pghome.Check()),
 		homes:     homes,
 		lookups:   make(chan struct{}, maxLookups),
+		limits:    pgsession.NewLimits(),
 	}, nil
 }
 
@@ -101,14 +104,23 @@ func (s *Strategy) TenantsPerConn() int { return tenantsPerConn }
 // since that happens along with each statement. A home that was removed or replaced
 // since it was read from the registry is refused by the server, and read again.
 func (s *Strategy) Confine(ctx context.Context, conn driver.Conn, t tenant.Tenant) error {
+	return s.ConfineWithin(ctx, conn, t, isolation.Limits{})
+}
+
+// CanLimit returns nil.
+func (s *Strategy) CanLimit() error { return nil }
+
+// ConfineWithin is Confine with l in the same message.
+func (s *Strategy) ConfineWithin(ctx context.Context, conn driver.Conn, t tenant.Tenant, l isolation.Limits) error {
+	limits := s.limits.Settings(l)
 	h, err := s.home(ctx, t.ID)
 	if err != nil {
 		return err
 	}
 	if s.scoped {
-		return pgsession.Enter(conn, s.entry(t.ID, h))
+		return pgsession.Enter(conn, s.entry(t.ID, h, limits))
 	}
-	err = pgsession.Confine(ctx, conn, h.confine)
+	err = pgsession.Confine(ctx, conn, h.confine+limits.Text)
 	if err == nil || !isStale(err) {
 		return err
 	}
@@ -121,7 +133,7 @@ func (s *Strategy) Confine(ctx context.Context, conn driver.Conn, t tenant.Tenan
 		return err
 	}
 	// What failed was one transaction, and this message clears the session again.
-	return pgsession.Confine(ctx, conn, fresh.confine)
+	return pgsession.Confine(ctx, conn, fresh.confine+limits.Text)
 }
 
 // isStale reports whether err may come from a home that is not what it was.

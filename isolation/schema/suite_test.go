@@ -65,6 +65,7 @@ func (f *fixture) target(s *schema.Strategy, opts ...isolation.Option) (isolatio
 		Deprovision: func(ctx context.Context, t tenant.Tenant) error { return s.Deprovision(f.kept.Keep(ctx), t) },
 		System:      true,
 		CopyIn:      true,
+		Limits:      true,
 		Qualified: func(g tenant.Tenant, table string) string {
 			return pghome.Quote(pghome.Name("t_", g.ID)) + "." + pghome.Quote(table)
 		},
@@ -103,6 +104,7 @@ func TestThroughPgBouncerWithoutSetConfig(t *testing.T) {
 		"session settings do not reach the next tenant", "tenants that alternate on one connection stay apart",
 		"a statement that fails right after a switch does not undo it", "a transaction rolled back right after a switch does not undo it",
 		"savepoints roll back inside the tenant's transaction", "several statements in one text stay inside the tenant",
+		"a tenant's limits are on its session and not on the next tenant's", "limits of many tenants stay apart",
 	)
 	require.Empty(t, findings)
 	require.NoError(t, s.Verify(t.Context()))
