@@ -36,6 +36,9 @@ func (a *Account) refresh(ctx context.Context, t tenant.Tenant) error {
 		if old != nil && now < old.fresh {
 			return nil
 		}
+		if err := a.waitsForItself(ctx); err != nil {
+			return a.makeDo(old, err)
+		}
 		f := a.ask(ctx, t)
 		if old != nil && now < old.fresh+int64(a.e.refreshEvery) && !old.ends(now) {
 			return nil
@@ -140,7 +143,7 @@ func (a *Account) learn(ctx context.Context, t tenant.Tenant) error {
 		s.fresh = min(s.fresh, instant(plan.Until))
 	}
 	s.setFeatures(a.id)
-	levels, err := a.levels(ctx, plan)
+	levels, err := a.levels(learning{a, plan}.in(ctx), plan)
 	if err != nil {
 		return err
 	}

@@ -88,14 +88,19 @@ func openBackend(ctx context.Context, cfg Config) (backend, error) {
 // statements with that context, and the pool gives each statement a connection that is
 // confined to the tenant.
 func wire(cfg Config, b backend, log *slog.Logger) (_ *App, err error) {
-	pool, err := isolation.New(b.strategy, isolation.MaxConns(40), isolation.MaxConnsPerTenant(10))
+	var enforcer *quota.Enforcer // which asks the database what is kept, which asks it for limits
+	opts := []isolation.Option{isolation.MaxConns(40), isolation.MaxConnsPerTenant(10)}
+	if _, ok := b.strategy.(isolation.Limiter); ok { // SQLite is none
+		opts = append(opts, isolation.LimitsBy(limitsOf(&enforcer)))
+	}
+	pool, err := isolation.New(b.strategy, opts...)
 	if err != nil {
 		return nil, err
 	}
 	db := sql.OpenDB(pool)
 	defer closeUnless(&err, db)
-	plans, enforcer, err := openPlans(db)
-	if err != nil {
+	var plans *quota.MemorySource
+	if plans, enforcer, err = openPlans(db); err != nil {
 		return nil, err
 	}
 	work := workspace.New(db, model.Default(), time.Now, workspace.WithLimits(enforcer))

@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"database/sql"
 	_ "embed"
 	"fmt"
@@ -9,7 +10,9 @@ import (
 
 	"github.com/tenancy-go/tenancy/examples/saas/web"
 	"github.com/tenancy-go/tenancy/examples/saas/workspace"
+	"github.com/tenancy-go/tenancy/isolation"
 	"github.com/tenancy-go/tenancy/quota"
+	"github.com/tenancy-go/tenancy/tenant"
 )
 
 //go:embed plans.json
@@ -26,6 +29,17 @@ func openPlans(db *sql.DB) (*quota.MemorySource, *quota.Enforcer, error) {
 	plans := quota.NewMemorySource(catalog)
 	enforcer, err := quota.New(plans, quota.WithLevels(workspace.Levels(db)))
 	return plans, enforcer, err
+}
+
+// limitsOf tells the pool what a tenant's plan lets its statements take.
+func limitsOf(enforcer **quota.Enforcer) func(context.Context, tenant.Tenant) (isolation.Limits, error) {
+	return func(ctx context.Context, _ tenant.Tenant) (isolation.Limits, error) {
+		plan, err := (*enforcer).Plan(ctx)
+		if err != nil {
+			return isolation.Limits{}, err
+		}
+		return isolation.Limits(plan.Database), nil
+	}
 }
 
 // openGuard limits strangers, before anybody asks which tenant they want.

@@ -9,7 +9,9 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/tenancy-go/tenancy/internal/pgtest"
 	"github.com/tenancy-go/tenancy/quota"
+	"github.com/tenancy-go/tenancy/tenant"
 )
 
 func TestPlans(t *testing.T) {
@@ -53,4 +55,24 @@ func TestGuardRefusesAnAddress(t *testing.T) {
 	assert.Contains(t, refused.Body.String(), "from your address")
 	assert.NotEmpty(t, refused.Header().Get("Retry-After"))
 	assert.NotEqual(t, http.StatusTooManyRequests, ask("http://localhost/", "192.0.2.2:1").Code, "another address")
+}
+
+// A workspace's plan limits what its statements take of PostgreSQL.
+func TestPlansLimitTheDatabase(t *testing.T) {
+	t.Parallel()
+	app, err := Open(t.Context(), Config{
+		Domain: "localhost", Database: pgtest.Open(t).URL(), Isolation: "row", Role: pgtest.Name(t, "app"),
+	}, slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, app.Close()) })
+	record, err := app.Store.Find(t.Context(), tenant.BySlug("acme"))
+	require.NoError(t, err)
+	for plan, want := range map[string]string{"free": "10s 4MB", "business": "30s 16MB", "pro": "10s 4MB"} {
+		record.Plan, record.Version = plan, record.Version+1
+		var got string
+		err := app.DB.QueryRowContext(tenant.NewContext(t.Context(), record),
+			`SELECT current_setting('statement_timeout') || ' ' || current_setting('work_mem')`).Scan(&got)
+		require.NoError(t, err)
+		assert.Equal(t, want, got, plan)
+	}
 }

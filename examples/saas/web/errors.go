@@ -6,6 +6,7 @@ import (
 	"net/http"
 
 	"github.com/tenancy-go/tenancy/examples/saas/workspace"
+	"github.com/tenancy-go/tenancy/isolation"
 	"github.com/tenancy-go/tenancy/quota"
 	"github.com/tenancy-go/tenancy/tenant"
 )
@@ -110,6 +111,9 @@ func (u *UI) failure(w http.ResponseWriter, r *http.Request, err error) {
 		u.NotFound(w, r)
 	case errors.As(err, &tooLarge):
 		u.fail(w, r, http.StatusRequestEntityTooLarge, "That is more than a workspace keeps in one piece. Try a shorter text.")
+	case errors.Is(err, isolation.ErrLimit), errors.Is(err, isolation.ErrTenantBusy):
+		w.Header().Set("Retry-After", "5")
+		u.fail(w, r, http.StatusServiceUnavailable, "This took longer than your plan lets it take. Try again in a moment.")
 	case errors.Is(err, quota.ErrUnavailable):
 		retryAfter(w, err)
 		u.fail(w, r, http.StatusServiceUnavailable, unavailableText)
