@@ -26,6 +26,7 @@ func TestStrategy(t *testing.T) {
 			System:      true,
 			CopyIn:      true,
 			Limits:      true,
+			Size:        s.Size,
 			Kill:        f.kill,
 		}
 	})

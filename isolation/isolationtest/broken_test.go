@@ -123,6 +123,9 @@ func TestCheckCatches(t *testing.T) {
 			"limits that change hold from the next statement on",
 			"limits of many tenants stay apart",
 		}},
+		{name: "measures all tenants together", open: measuringAll, clauses: []string{
+			"a tenant's size is that of its own data",
+		}},
 		{name: "refuses everything", open: refusing, clauses: []string{
 			"reads see the tenant's rows and no others",
 			"statements that control the session or transaction are refused",
@@ -392,6 +395,18 @@ func limitsNew(t *testing.T) opener {
 		}
 		return right.ConfineWithin(ctx, conn, t, l)
 	}}, right, s.kill)
+}
+
+func measuringAll(t *testing.T) opener {
+	right, s := sharedRows(t)
+	open := shared(noSystem{right}, right, s.kill)
+	return func(opts ...isolation.Option) (isolationtest.Target, error) {
+		target, err := open(opts...)
+		target.Size = func(ctx context.Context, _ tenant.Tenant) (n int64, err error) {
+			return n, s.admin.QueryRowContext(ctx, `SELECT pg_total_relation_size('notes')`).Scan(&n)
+		}
+		return target, err
+	}
 }
 
 func openWrites(t *testing.T) opener {

@@ -28,7 +28,7 @@ type clause struct {
 func clauses() []clause {
 	return slices.Concat(
 		statementClauses, namingClauses, preparedClauses, connClauses, transactionClauses, switchClauses,
-		contextClauses, homeClauses, cancelClauses, killClauses, limitClauses, controlClauses, residueClauses, poolClauses,
+		contextClauses, homeClauses, cancelClauses, killClauses, limitClauses, sizeClauses, controlClauses, residueClauses, poolClauses,
 	)
 }
 

@@ -61,6 +61,9 @@ type Target struct {
 	// Qualified returns SQL text that names t's table from wherever one is, such
 	// as schema.table. Nil, or an empty answer, means that there is no such name.
 	Qualified func(t tenant.Tenant, table string) string
+	// Size returns how many bytes a tenant's data takes, as an isolation.Sizer does. Nil
+	// means that nobody knows.
+	Size func(ctx context.Context, t tenant.Tenant) (int64, error)
 	// Kill ends the server's side of all connections of the pool, and returns
 	// once they are gone. Nil means that there is no server.
 	Kill func(ctx context.Context) error

@@ -134,7 +134,7 @@ func runSuite(t *testing.T, part, parts int, cells []route.Cell, target isolatio
 		pool, err := isolation.New(r, opts...)
 		require.NoError(t, err)
 		target := target
-		target.Pool, target.Deprovision = pool, r.Deprovision
+		target.Pool, target.Deprovision, target.Size = pool, r.Deprovision, r.Size
 		target.Provision = func(ctx context.Context, t tenant.Tenant) error {
 			if err := r.Provision(ctx, t); err != nil {
 				return err

@@ -143,6 +143,34 @@ func TestWhatInjectedSQLDoesToLimits(t *testing.T) {
 	}
 }
 
+// Behind a pooler, others than this module's tenants may get the session next.
+func TestLimitsStayOffAPoolersSession(t *testing.T) {
+	t.Parallel()
+	for _, m := range allModes {
+		if m.name == "sealed" {
+			continue // has sessions of its own
+		}
+		t.Run(m.name, func(t *testing.T) {
+			t.Parallel()
+			f := open(t, tables)
+			bouncer := f.db.Bouncer(t, "transaction", 1, f.role, password)
+			var err error
+			f.runtime, err = postgres.NewConnector(bouncer.URL(), postgres.BehindPooler())
+			require.NoError(t, err)
+			db := limited(t, f.installed(t, m.mode(t), row.TransactionScoped()))
+			other, err := sql.Open("postgres", bouncer.URL())
+			require.NoError(t, err)
+			defer other.Close()
+			for range 2 {
+				require.Equal(t, "4321ms", timeout(t, db, acme))
+				var found string
+				require.NoError(t, other.QueryRowContext(t.Context(), `SHOW statement_timeout`).Scan(&found))
+				assert.Equal(t, "0", found)
+			}
+		})
+	}
+}
+
 func TestHardenedTransactionsCannotBeLimited(t *testing.T) {
 	t.Parallel()
 	connector, err := postgres.NewConnector("postgres://app@localhost/saas", postgres.BehindPooler())

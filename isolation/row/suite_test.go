@@ -42,6 +42,7 @@ func runSuite(t *testing.T, migrations fs.FS, part, parts int) {
 			System:      true,
 			CopyIn:      true,
 			Limits:      true,
+			Size:        s.Size,
 			Kill:        func(ctx context.Context) error { return kill(ctx, f.admin, f.role) },
 		}
 	})
@@ -109,6 +110,7 @@ func throughPgBouncer(t *testing.T, part int, mode row.Option) {
 			Shared:      true,
 			System:      true,
 			Limits:      true,
+			Size:        s.Size,
 			Kill:        func(ctx context.Context) error { return kill(ctx, f.admin, f.role) },
 		}
 	})

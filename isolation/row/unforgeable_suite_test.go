@@ -42,6 +42,7 @@ func TestUnforgeableStrategies(t *testing.T) {
 						System:      true,
 						CopyIn:      true,
 						Limits:      true,
+						Size:        s.Size,
 						Kill:        func(ctx context.Context) error { return kill(ctx, f.admin, f.role) },
 					}
 				})

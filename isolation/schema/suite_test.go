@@ -66,6 +66,7 @@ func (f *fixture) target(s *schema.Strategy, opts ...isolation.Option) (isolatio
 		System:      true,
 		CopyIn:      true,
 		Limits:      true,
+		Size:        s.Size,
 		Qualified: func(g tenant.Tenant, table string) string {
 			return pghome.Quote(pghome.Name("t_", g.ID)) + "." + pghome.Quote(table)
 		},

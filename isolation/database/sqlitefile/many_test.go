@@ -26,6 +26,7 @@ func TestStrategy(t *testing.T) {
 			Provision:   s.Provision,
 			Deprovision: s.Deprovision,
 			Dialect:     isolationtest.SQLite,
+			Size:        s.Size,
 		}
 	})
 }
