@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/tenancy-go/tenancy/isolation"
 	"github.com/tenancy-go/tenancy/tenant"
@@ -15,6 +16,10 @@ func BenchmarkQuery(b *testing.B) {
 	direct := sql.OpenDB(connector{&server{}})
 	b.Cleanup(func() { _ = direct.Close() })
 	pooled, _ := open(b, &strategy{server: &server{}}, isolation.MaxConns(1))
+	limited, _ := open(b, &limiter{strategy: &strategy{server: &server{}}}, isolation.MaxConns(1), isolation.LimitsBy(
+		func(context.Context, tenant.Tenant) (isolation.Limits, error) {
+			return isolation.Limits{StatementTimeout: time.Second, Connections: 5}, nil
+		}))
 
 	one := func(int) context.Context { return as(b.Context(), "a") }
 	contexts := make([]context.Context, 100)
@@ -29,7 +34,9 @@ func BenchmarkQuery(b *testing.B) {
 	}{
 		{"direct", direct, func(int) context.Context { return a }},
 		{"same tenant", pooled, func(int) context.Context { return a }},
+		{"same tenant, limits", limited, func(int) context.Context { return a }},
 		{"tenants alternate", pooled, func(i int) context.Context { return contexts[i%100] }},
+		{"tenants alternate, limits", limited, func(i int) context.Context { return contexts[i%100] }},
 		{"new context", pooled, one},
 	} {
 		b.Run(c.name, func(b *testing.B) {

@@ -30,4 +30,9 @@
 // idle settings of the *sql.DB concern logical connections, which cost nothing;
 // leave them alone. Who waits, waits fairly: tenants take turns, however much one
 // of them asks for. The context's deadline bounds the wait.
+//
+// [LimitsBy] holds each tenant to limits of its own, by its plan: how long statements may
+// take and wait for locks, how long transactions may idle, memory, and connections at once.
+// They are set with the tenant, in the same message, and go with it. Errors tell what was
+// run into: [LimitError], [ErrTenantBusy].
 package isolation

@@ -3,13 +3,18 @@ package isolation_test
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"log"
+	"net/http"
 	"os"
 	"testing/fstest"
+	"time"
 
 	"github.com/tenancy-go/tenancy/isolation"
 	"github.com/tenancy-go/tenancy/isolation/database/sqlitefile"
+	"github.com/tenancy-go/tenancy/isolation/postgres"
+	"github.com/tenancy-go/tenancy/isolation/row"
 	"github.com/tenancy-go/tenancy/tenant"
 )
 
@@ -59,4 +64,63 @@ func Example() {
 	// 1 note of globex
 	// isolation: tenant: no tenant in the statement's context; pass on the request's, or use tenant.NewContext
 	// isolation: statement controls the session or transaction: BEGIN: use BeginTx, Commit and Rollback of database/sql
+}
+
+// Each plan has its limits. Where package quota has the plans, they are what
+// Enforcer.Plan returns: isolation.Limits(plan.Database).
+func ExampleLimitsBy() {
+	connector, err := postgres.NewConnector("postgres://app@localhost/saas")
+	if err != nil {
+		log.Fatal(err)
+	}
+	strategy, err := row.New(connector)
+	if err != nil {
+		log.Fatal(err)
+	}
+	plans := map[string]isolation.Limits{
+		"free": {StatementTimeout: 5 * time.Second, IdleTimeout: 10 * time.Second, Connections: 3},
+		"pro":  {StatementTimeout: 30 * time.Second, WorkMem: 16 << 20, Connections: 10},
+	}
+	pool, err := isolation.New(strategy, isolation.LimitsBy(func(_ context.Context, t tenant.Tenant) (isolation.Limits, error) {
+		limits, ok := plans[t.Plan]
+		if !ok {
+			return isolation.Limits{}, fmt.Errorf("no plan %q", t.Plan)
+		}
+		return limits, nil
+	}))
+	if err != nil {
+		log.Fatal(err)
+	}
+	db := sql.OpenDB(pool)
+	defer db.Close()
+
+	acme := tenant.NewContext(context.Background(), tenant.Tenant{ID: "acme", Plan: "gold"})
+	_, err = db.ExecContext(acme, `DELETE FROM orders`) // not even sent
+	fmt.Println(err)
+	// Output:
+	// isolation: limits of tenant acme: no plan "gold"
+}
+
+// A handler tells what a plan ended from what failed.
+func ExampleLimitError() {
+	answer := func(err error) int {
+		var limit *isolation.LimitError
+		switch {
+		case err == nil:
+			return http.StatusOK
+		case errors.As(err, &limit):
+			fmt.Println(limit.Setting, limit.Limit)
+			return http.StatusGatewayTimeout
+		case errors.Is(err, isolation.ErrTenantBusy):
+			return http.StatusTooManyRequests
+		default:
+			return http.StatusInternalServerError
+		}
+	}
+	fmt.Println(answer(&isolation.LimitError{Setting: "statement_timeout", Limit: 5 * time.Second, Err: errors.New("pq: canceling statement")}))
+	fmt.Println(answer(fmt.Errorf("orders: %w", isolation.ErrTenantBusy)))
+	// Output:
+	// statement_timeout 5s
+	// 504
+	// 429
 }

@@ -62,6 +62,9 @@ func (l Limits) session() Limits {
 }
 
 func (l Limits) validate() error {
+	if min(int64(l.StatementTimeout), int64(l.LockTimeout), int64(l.IdleTimeout), l.WorkMem, l.Connections) >= 0 {
+		return nil
+	}
 	for name, value := range map[string]int64{
 		"StatementTimeout": int64(l.StatementTimeout), "LockTimeout": int64(l.LockTimeout),
 		"IdleTimeout": int64(l.IdleTimeout), "WorkMem": l.WorkMem, "Connections": l.Connections,

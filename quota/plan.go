@@ -107,7 +107,8 @@ func (l Limit) sorted() []Window {
 }
 
 // Database bounds what a tenant's statements take in PostgreSQL. What is zero
-// stays as the server has it.
+// stays as the server has it. It converts to isolation.Limits, which isolation.LimitsBy
+// holds the tenant to; see [Enforcer.Plan].
 type Database struct {
 	StatementTimeout time.Duration
 	LockTimeout      time.Duration

@@ -136,6 +136,17 @@ func TestWhatInjectedSQLDoesToLimits(t *testing.T) {
 				}
 				_, err = db.ExecContext(ctx, `SET statement_timeout = 0`)
 				require.ErrorIs(t, err, isolation.ErrControl)
+				if name == "signed, hardened" {
+					_, err = db.ExecContext(ctx, `SELECT tenancy.keep(token) FROM (SELECT current_setting('tenancy.token') AS token, tenancy.clear() OFFSET 0) AS own`)
+					require.NoError(t, err)
+					assert.Equal(t, "0", timeout(t, db, acme), "it has cleared the session, and given itself its own token again")
+				}
+				if name == "sealed, hardened" {
+					_, err = db.ExecContext(ctx, `SELECT tenancy.clear()`)
+					require.NoError(t, err)
+					_, err = db.ExecContext(ctx, `SELECT title FROM orders`)
+					require.Error(t, err, "a session that was cleared has no tenant")
+				}
 				assert.Equal(t, "0", timeout(t, db, globex))
 				assert.Equal(t, "4321ms", timeout(t, db, acme))
 			})
