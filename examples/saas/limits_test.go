@@ -4,13 +4,17 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/tenancy-go/tenancy/examples/saas/workspace"
 	"github.com/tenancy-go/tenancy/internal/pgtest"
+	"github.com/tenancy-go/tenancy/isolation"
 	"github.com/tenancy-go/tenancy/quota"
+	"github.com/tenancy-go/tenancy/quota/stocktake"
 	"github.com/tenancy-go/tenancy/tenant"
 )
 
@@ -55,6 +59,42 @@ func TestGuardRefusesAnAddress(t *testing.T) {
 	assert.Contains(t, refused.Body.String(), "from your address")
 	assert.NotEmpty(t, refused.Header().Get("Retry-After"))
 	assert.NotEqual(t, http.StatusTooManyRequests, ask("http://localhost/", "192.0.2.2:1").Code, "another address")
+}
+
+// A strategy measures the workspaces, and a collector counts that as what they keep.
+func TestWorkspacesAreMeasured(t *testing.T) {
+	t.Parallel()
+	for name, cfg := range map[string]Config{
+		"SQLite": {Domain: "localhost", Dir: t.TempDir()},
+		"rows":   {Domain: "localhost", Database: pgtest.Open(t).URL(), Isolation: "row", Role: pgtest.Name(t, "app")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			app, err := Open(t.Context(), cfg, slog.New(slog.DiscardHandler))
+			require.NoError(t, err)
+			defer func() { assert.NoError(t, app.Close()) }()
+			enforcer, err := quota.New(app.Plans)
+			require.NoError(t, err)
+			sizer, ok := app.backend.strategy.(isolation.Sizer)
+			require.True(t, ok)
+			collector, err := stocktake.New(enforcer, app.Store, workspace.LimitStorage, sizer.Size)
+			require.NoError(t, err)
+			defer collector.Close()
+			round, err := collector.Round(t.Context())
+			require.NoError(t, err)
+			assert.Zero(t, round.Failed)
+			assert.Equal(t, 2, round.Measured)
+
+			record, err := app.Store.Find(t.Context(), tenant.BySlug("acme"))
+			require.NoError(t, err)
+			ctx := tenant.NewContext(t.Context(), record)
+			account, err := enforcer.Account(ctx)
+			require.NoError(t, err)
+			usage, err := account.Usage(ctx)
+			require.NoError(t, err)
+			kept := slices.IndexFunc(usage, func(u quota.Usage) bool { return u.Limit == workspace.LimitStorage })
+			assert.Positive(t, usage[kept].Used)
+		})
+	}
 }
 
 // A workspace's plan limits what its statements take of PostgreSQL.
