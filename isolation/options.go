@@ -40,8 +40,8 @@ func defaults() config {
 func MaxConns(n int) Option { return func(c *config) { c.maxConns = n } }
 
 // MaxConnsPerTenant bounds the connections that one tenant uses at a time, and
-// those of the system context likewise. The default, 0, is no bound but
-// [MaxConns].
+// those of the system context likewise; [LimitsBy] may set a lower bound for one tenant.
+// The default, 0, is no bound but [MaxConns].
 func MaxConnsPerTenant(n int) Option { return func(c *config) { c.maxConnsPerTenant = n } }
 
 // MaxTenantsPerConn closes a connection once it has served n different tenants,
