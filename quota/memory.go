@@ -17,24 +17,13 @@ type MemoryStore struct {
 
 	mu       sync.Mutex // guards what follows
 	counters map[counterKey]*storedCounter
-	answers  map[answerKey]answer
-	expiry   []answerKey // of answers, the oldest first
+	answers  answers
 }
 
 type counterKey struct {
 	tenant     tenant.ID
 	kind       Kind
 	limit, key string
-}
-
-type answerKey struct {
-	tenant tenant.ID
-	id     string
-}
-
-type answer struct {
-	taken Taken
-	until int64
 }
 
 // storedCounter is one counter. Rates have used and windows, the others kept and
@@ -61,13 +50,10 @@ type windowState struct {
 
 type heldUnits struct{ n, until int64 }
 
-// answersFor is how long answers are remembered.
-const answersFor = time.Minute
-
 // NewMemoryStore returns an empty Store. It takes the time from now, or from the
 // computer's clock if that is nil.
 func NewMemoryStore(now func() time.Time) *MemoryStore {
-	return &MemoryStore{clk: newClock(now), counters: make(map[counterKey]*storedCounter), answers: make(map[answerKey]answer)}
+	return &MemoryStore{clk: newClock(now), counters: make(map[counterKey]*storedCounter), answers: answers{known: make(map[answerKey]*answer)}}
 }
 
 // now returns the time to the millisecond.
@@ -87,9 +73,8 @@ func (s *MemoryStore) Take(ctx context.Context, t Taking) (Taken, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.now()
-	s.forgetAnswers(now)
-	key := answerKey{t.Tenant, t.ID}
-	if known, ok := s.answers[key]; ok {
+	s.answers.expire(now)
+	if known := s.answers.known[answerKey{t.Tenant, t.ID}]; known != nil {
 		return known.taken, nil
 	}
 	for _, r := range t.Returns {
@@ -97,8 +82,7 @@ func (s *MemoryStore) Take(ctx context.Context, t Taking) (Taken, error) {
 	}
 	taken := s.charge(t, now)
 	taken.At = time.Unix(0, now).UTC()
-	s.answers[key] = answer{taken, now + int64(answersFor)}
-	s.expiry = append(s.expiry, key)
+	s.answers.remember(t, taken, now)
 	return taken, nil
 }
 
@@ -113,13 +97,6 @@ func (s *MemoryStore) TakeBatch(ctx context.Context, takings []Taking) []Answer 
 
 // Lane implements [Batcher].
 func (s *MemoryStore) Lane(context.Context, tenant.ID) string { return "" }
-
-func (s *MemoryStore) forgetAnswers(now int64) {
-	for len(s.expiry) > 0 && s.answers[s.expiry[0]].until <= now {
-		delete(s.answers, s.expiry[0])
-		s.expiry = s.expiry[1:]
-	}
-}
 
 func (s *MemoryStore) counter(id tenant.ID, c Counter) *storedCounter {
 	key := counterKey{id, c.Terms.Kind, c.Limit, c.Key}

@@ -18,8 +18,9 @@ type Store interface {
 	// Take carries out t in one atomic step: its returns, which nothing refuses, and
 	// then its charges, all or none. If the charges are refused the returns stay.
 	//
-	// A Taking that is repeated with its ID within a minute, because the answer was
-	// lost, has no further effect and gets the answer of the first time.
+	// A Taking that is repeated with its ID, because the answer was lost, has no further
+	// effect and gets the answer of the first time: for as long as t.Remember says after
+	// it was carried out, by the store's time, and not for longer.
 	//
 	// An error means that the answer is unknown: t was carried out or not.
 	Take(ctx context.Context, t Taking) (Taken, error)
@@ -80,7 +81,18 @@ type Taking struct {
 	TTL     time.Duration // how long it holds what is concurrent or reserved, unless it is renewed
 	Returns []Return
 	Charges []Charge
+
+	// Remember is how long the answer is remembered, up to 7 days: zero is for
+	// AnswersFor.
+	Remember time.Duration
+	// Forget is the ID of an earlier Taking of the same Tenant and Holder whose answer has
+	// been heard, or empty. If t is carried out, that answer is remembered for AnswersFor
+	// from then on and no longer: a copy of the request may still be on its way.
+	Forget string
 }
+
+// AnswersFor is how long a Store remembers the answer to a [Taking] that says nothing else.
+const AnswersFor = time.Minute
 
 // Charge asks for N units of a counter. Units of kind Concurrent and Stock are held by
 // the Holder.
@@ -152,6 +164,7 @@ const (
 	maxStoreKey = 512
 	maxSteps    = 200 // returns, and charges: a store does nothing else meanwhile
 	maxTTL      = 400 * 24 * time.Hour
+	maxRemember = 7 * 24 * time.Hour
 )
 
 // Validate checks what a Store need not check any more. Errors wrap [ErrInvalid], or
@@ -162,6 +175,9 @@ func (t Taking) Validate() error {
 	}
 	if t.ID == "" || len(t.ID) > maxStoreID || t.Holder == "" || len(t.Holder) > maxStoreID {
 		return fmt.Errorf("%w: taking: want an ID and a Holder of 1 to %d bytes", ErrInvalid, maxStoreID)
+	}
+	if t.Remember < 0 || t.Remember > maxRemember || len(t.Forget) > maxStoreID {
+		return fmt.Errorf("%w: taking: want to Remember for up to 7 days, and to Forget an ID of at most %d bytes", ErrInvalid, maxStoreID)
 	}
 	if t.TTL < time.Millisecond || t.TTL > maxTTL {
 		return fmt.Errorf("%w: taking: want a TTL of a millisecond to 400 days", ErrInvalid)

@@ -2,6 +2,7 @@ package quotatest_test
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"sync/atomic"
 	"testing"
@@ -70,6 +71,9 @@ func TestSuiteCatches(t *testing.T) {
 		{"looks, and then takes", broken{take: lookFirst}, []string{"exactly the limit, from several clients at once"}},
 		{"forgets IDs", changed(func(t *quota.Taking) { t.ID = time.Unix(0, serial.Add(1)).Format(time.RFC3339Nano) }),
 			[]string{"a repeated ID counts once", "a repeated ID counts once, also at the same time"}},
+		{"forgets all answers after a minute", changed(func(t *quota.Taking) { t.Remember = 0 }), []string{"answers are remembered as long as it is said"}},
+		{"remembers what it is told to forget", changed(func(t *quota.Taking) { t.Forget = "" }), []string{"answers are remembered as long as it is said"}},
+		{"forgets the answers of all tenants", broken{take: forgetForAll}, []string{"answers are remembered as long as it is said"}},
 		{"knows IDs of all tenants together", changed(func(t *quota.Taking) {
 			if t.Tenant == "globex" {
 				t.Tenant = "acme"
@@ -154,6 +158,19 @@ func TestSuiteCatches(t *testing.T) {
 			}
 		})
 	}
+}
+
+// forgetForAll forgets answers by the ID alone.
+func forgetForAll(s quota.Store, ctx context.Context, t quota.Taking) (quota.Taken, error) {
+	if t.Forget != "" {
+		for _, id := range []tenant.ID{"acme", "globex"} {
+			also := quota.Taking{ID: fmt.Sprint("also-", serial.Add(1)), Tenant: id, Holder: t.Holder, TTL: t.TTL, Forget: t.Forget}
+			if _, err := s.Take(ctx, also); err != nil {
+				return quota.Taken{}, err
+			}
+		}
+	}
+	return s.Take(ctx, t)
 }
 
 // oneByOne carries out each charge by itself, until one is refused.

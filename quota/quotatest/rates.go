@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -406,6 +407,9 @@ func malformed(r *rig) error {
 		func(t *quota.Taking) { t.ID = "" },
 		func(t *quota.Taking) { t.Holder = "" },
 		func(t *quota.Taking) { t.TTL = 0 },
+		func(t *quota.Taking) { t.Remember = -1 },
+		func(t *quota.Taking) { t.Remember = 8 * 24 * time.Hour },
+		func(t *quota.Taking) { t.Forget = strings.Repeat("x", 65) },
 		func(t *quota.Taking) { t.Charges = []quota.Charge{{Counter: c, N: -1}} },
 		func(t *quota.Taking) { t.Charges = []quota.Charge{{Counter: c, N: 1, Least: 2}} },
 		func(t *quota.Taking) {

@@ -56,6 +56,7 @@ var clauses = []clause{
 	{"counters are apart", countersApart},
 	{"a repeated ID counts once", repeatedOnce},
 	{"a repeated ID counts once, also at the same time", repeatedTogether},
+	{"answers are remembered as long as it is said", remembered},
 	{"exactly the limit, from several clients at once", exactTogether},
 	{"as many as there is room for", partly},
 	{"units go back where they were counted", goBack},

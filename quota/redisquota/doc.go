@@ -10,9 +10,10 @@
 // # Consistency
 //
 // Scripts run one after the other, so limits are exact whatever the number of clients.
-// The answer to a Taking is remembered for a minute by its ID. Therefore Take repeats one
-// whose connection broke, once and if its context has time left, and what the client of
-// Redis repeats by itself (its option MaxRetries, 3 unless set) counts once, too.
+// The answer to a Taking is remembered by its ID, for a minute unless the Taking says
+// otherwise, as corrections do. Therefore Take repeats one whose connection broke, once
+// and if its context has time left, and what the client of Redis repeats by itself (its
+// option MaxRetries, 3 unless set) counts once, too.
 //
 // Redis acknowledges units before its replicas, or its disk, have them. A replica that is
 // promoted knows neither the units of the last moments nor the answers to them: as many
@@ -33,7 +34,8 @@
 // A counter is one hash. For a limit of three windows, with a short name and no key, Redis
 // 7.0 takes 200 bytes for it, for a strict window 152, for what one process holds 136; each
 // further process adds 36. A remembered answer takes 136 bytes for a minute, which is
-// 8 MB for each thousand Takings per second.
+// 8 MB for each thousand Takings per second; the last correction of each tenant in each
+// process has one for a day.
 //
 // What has an end expires: rates when all their windows have passed, at the latest two
 // lengths later, and what is held with the last holder. Only stock that is kept stays

@@ -170,3 +170,27 @@ func TestNewRefuses(t *testing.T) {
 		assert.ErrorIs(t, err, quota.ErrInvalid, name)
 	}
 }
+
+func TestAnswersExpire(t *testing.T) {
+	t.Parallel()
+	client := connect(t, redistest.Start(t).Addr())
+	store := open(t, client)
+	take := func(id string, remember time.Duration, forget string) {
+		request := taking(id, 1)
+		request.Remember, request.Forget = remember, forget
+		_, err := store.Take(t.Context(), request)
+		require.NoError(t, err)
+	}
+	lasts := func(id string) time.Duration {
+		ttl, err := client.PTTL(t.Context(), "tenancy:quota:{acme}:answer:"+id).Result()
+		require.NoError(t, err)
+		return ttl
+	}
+	take("one", 24*time.Hour, "")
+	assert.InDelta(t, 24*time.Hour, lasts("one"), float64(5*time.Second))
+	take("two", 24*time.Hour, "one")
+	assert.InDelta(t, 24*time.Hour, lasts("two"), float64(5*time.Second))
+	assert.InDelta(t, time.Minute, lasts("one"), float64(5*time.Second))
+	take("three", 0, "nothing")
+	assert.InDelta(t, time.Minute, lasts("three"), float64(5*time.Second))
+}

@@ -1,6 +1,7 @@
 package redisquota
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -43,8 +44,13 @@ func (b *builder) term(terms *quota.Terms) int {
 // taking returns the request of t. Each return and charge becomes numbers.
 func (s *Store) taking(t quota.Taking) (request, error) {
 	b := &builder{store: s, tenant: t.Tenant, keys: []string{s.answerKey(t.Tenant, t.ID)}}
-	steps := make([]any, 0, 2+7*len(t.Returns)+4*len(t.Charges))
-	steps = append(steps, len(t.Returns))
+	forget := 0
+	if t.Forget != "" {
+		b.keys = append(b.keys, s.answerKey(t.Tenant, t.Forget))
+		forget = len(b.keys)
+	}
+	steps := make([]any, 0, 4+7*len(t.Returns)+4*len(t.Charges))
+	steps = append(steps, milliseconds(cmp.Or(t.Remember, quota.AnswersFor)), forget, len(t.Returns))
 	for _, r := range t.Returns {
 		steps = append(steps, b.key(r.Counter), b.term(r.Terms), r.N, r.At.UnixMilli(), r.At.Nanosecond()%int(time.Millisecond), r.Kept, flag(r.Exact))
 	}
@@ -75,8 +81,11 @@ func (s *Store) head(args []any, holder string, ttl time.Duration) []any {
 	if s.clock != nil {
 		now = s.clock().UnixMilli()
 	}
-	return append(args, now, holder, int64((ttl+time.Millisecond-1)/time.Millisecond))
+	return append(args, now, holder, milliseconds(ttl))
 }
+
+// milliseconds returns d, rounded up.
+func milliseconds(d time.Duration) int64 { return int64((d + time.Millisecond - 1) / time.Millisecond) }
 
 func flag(b bool) int {
 	if b {

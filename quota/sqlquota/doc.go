@@ -51,7 +51,8 @@
 //
 // A counter with a rolling, a strict and a calendar window takes 460 bytes, and with its
 // index and the room for updates 750 once the table is vacuumed. A remembered answer takes
-// 300 bytes for a minute: busy tenants delete their own old ones as they go.
+// 300 bytes for a minute, that to the last correction of each tenant in each process for a
+// day: busy tenants delete their own old ones as they go.
 //
 // # Pruning
 //

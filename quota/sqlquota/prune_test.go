@@ -9,7 +9,40 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tenancy-go/tenancy/quota"
+	"github.com/tenancy-go/tenancy/quota/sqlquota"
 )
+
+// TestPruneLeavesAnswers has one that is to be remembered for a day, until another Taking
+// lets go of it.
+func TestPruneLeavesAnswers(t *testing.T) {
+	onEach(t, func(t *testing.T, p place) {
+		now := time.Date(2027, 3, 1, 10, 0, 0, 0, time.UTC)
+		store := p.store(t, sqlquota.WithClock(func() time.Time { return now }))
+		take := func(request quota.Taking) string {
+			_, err := store.Take(t.Context(), request)
+			require.NoError(t, err)
+			return request.ID
+		}
+		prunes := func(want int64) {
+			deleted, err := store.Prune(t.Context(), 10)
+			require.NoError(t, err)
+			assert.Equal(t, want, deleted, "at %v", now)
+		}
+		day := taking("acme")
+		day.Remember = 24 * time.Hour
+		id := take(day)
+		take(taking("acme"))
+		now = now.Add(23 * time.Hour)
+		prunes(1)
+		lets := taking("acme")
+		lets.Forget = id
+		take(lets)
+		now = now.Add(time.Minute - time.Millisecond)
+		prunes(0)
+		now = now.Add(time.Millisecond)
+		prunes(2)
+	})
+}
 
 // TestNobodyWaitsForOldAnswers takes while a Prune, which is not over yet, has its hands on
 // the tenant's old answers.

@@ -1,6 +1,7 @@
 package sqlquota
 
 import (
+	"cmp"
 	"encoding/hex"
 	"fmt"
 	"math"
@@ -19,6 +20,8 @@ type request struct {
 	ID       string     `json:"id"`
 	Holder   string     `json:"holder"`
 	TTL      int64      `json:"ttl"`
+	Remember int64      `json:"remember"`
+	Forget   string     `json:"forget,omitempty"`
 	Now      int64      `json:"now,omitempty"` // 0 for the database's
 	Counters []ref      `json:"counters"`      // each once
 	Returns  []giveBack `json:"returns"`
@@ -66,6 +69,7 @@ type charge struct {
 func newRequest(t quota.Taking, now time.Time) (*request, error) {
 	r := &request{
 		Tenant: string(t.Tenant), ID: text(t.ID), Holder: text(t.Holder), TTL: int64(t.TTL),
+		Remember: int64(cmp.Or(t.Remember, quota.AnswersFor)), Forget: text(t.Forget),
 		Counters: []ref{}, Returns: make([]giveBack, len(t.Returns)), Charges: make([]charge, len(t.Charges)),
 	}
 	for i, back := range t.Returns {

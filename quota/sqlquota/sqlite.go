@@ -12,9 +12,6 @@ import (
 	"github.com/tenancy-go/tenancy/quota"
 )
 
-// answersFor is how long answers are remembered, in nanoseconds.
-const answersFor = 60_000_000_000
-
 // session is what *sqlx.DB and *sqlx.Conn have in common.
 type session interface {
 	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
@@ -100,7 +97,8 @@ func keepSQLite(ctx context.Context, tx session, c *counter) error {
 	return err
 }
 
-// rememberSQLite keeps the answer for a minute, in the place of at most four old ones.
+// rememberSQLite keeps the answer, in the place of at most four old ones. One that was
+// heard is kept for a minute more, should a copy of the question come yet.
 func rememberSQLite(ctx context.Context, tx session, r *request, a answer, now int64) error {
 	data, err := json.Marshal(a)
 	if err != nil {
@@ -111,8 +109,15 @@ func rememberSQLite(ctx context.Context, tx session, r *request, a answer, now i
 	if err != nil {
 		return err
 	}
+	if r.Forget != "" {
+		_, err = tx.ExecContext(ctx, "UPDATE tenancy_quota_answers SET expires_at = min(expires_at, ?) WHERE tenant = ? AND id = ?",
+			now+int64(quota.AnswersFor), r.Tenant, r.Forget)
+		if err != nil {
+			return err
+		}
+	}
 	_, err = tx.ExecContext(ctx, "INSERT OR REPLACE INTO tenancy_quota_answers (tenant, id, expires_at, answer) VALUES (?, ?, ?, ?)",
-		r.Tenant, r.ID, now+answersFor, string(data))
+		r.Tenant, r.ID, now+r.Remember, string(data))
 	return err
 }
 

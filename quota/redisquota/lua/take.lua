@@ -1,13 +1,33 @@
 -- Takes and returns units of one tenant. KEYS[1] is where the answer is remembered.
--- ARGV: the time, the holder, how long it holds, terms, returns, charges. The answer is
+-- ARGV: the time, the holder, how long it holds, terms, how long to remember the answer,
+-- the number of the key of an answer that was heard, or 0, returns, charges. The answer is
 -- words: 1, the time, and of each charge the units granted, the units left and the
 -- nanoseconds of use; or 0, the time, the charge refused, why, the window and the
 -- nanoseconds to wait.
 
-local answer = redis.call('GET', KEYS[1])
+-- recall returns an answer, when it was given and until when it is remembered. How long
+-- that is is written before it: keys expire by the time of Redis, not the client's.
+local function recall(key)
+  local lasts, answer, at = string.match(redis.call('GET', key) or '', '^(%d+) (%d (%d+).*)$')
+  if lasts and at + lasts > now then return answer, tonumber(at), at + lasts end
+end
+
+local function remember(key, answer, at, till)
+  redis.call('SET', key, text(till - at) .. ' ' .. answer, 'PX', text(till - now))
+end
+
+local answer = recall(KEYS[1])
 if answer then return answer end
 
 local all_terms = read_list(read_terms)
+local lasts, heard = number(), number()
+
+-- An answer that was heard is remembered for a minute more, should a copy of the question
+-- come yet.
+if heard > 0 then
+  local old, at, till = recall(KEYS[heard])
+  if old and till > now + 60000 then remember(KEYS[heard], old, at, now + 60000) end
+end
 
 for _ = 1, number() do
   local index, terms = number(), all_terms[number()]
@@ -35,5 +55,5 @@ end
 
 answer = charge_all()
 for _, c in pairs(counters) do c:save() end
-redis.call('SET', KEYS[1], answer, 'PX', 60000)
+remember(KEYS[1], answer, now, now + lasts)
 return answer

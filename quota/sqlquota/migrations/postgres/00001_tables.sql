@@ -16,7 +16,7 @@ CREATE TABLE tenancy_quota_counters (
     PRIMARY KEY (tenant, kind, name, key)
 ) WITH (fillfactor = 70);
 
--- The answers of the last minute.
+-- Answers to requests, for as long as those may be repeated: mostly a minute.
 CREATE TABLE tenancy_quota_answers (
     tenant     text COLLATE "C" NOT NULL,
     id         text COLLATE "C" NOT NULL,

@@ -5,7 +5,7 @@
 
 -- +goose StatementBegin
 -- Carries out the returns of a request, which nothing refuses, and then its charges, all
--- or none. An ID that was answered within the last minute gets that answer.
+-- or none. An ID whose answer is remembered gets that answer.
 CREATE FUNCTION tenancy_quota_take(request jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
 DECLARE
     who      text := request->>'tenant';
@@ -76,19 +76,28 @@ BEGIN
         END IF;
     END LOOP;
     answer := coalesce(answer, jsonb_build_object('ok', true, 'at', at, 'granted', granted));
-    PERFORM tenancy_quota_remember(who, request->>'id', answer, at);
+    PERFORM tenancy_quota_remember(request, answer, at);
     RETURN answer;
 END
 $$;
 -- +goose StatementEnd
 
 -- +goose StatementBegin
--- Keeps the answer for a minute, in the place of at most four of the tenant's old ones.
-CREATE FUNCTION tenancy_quota_remember(who text, name text, what jsonb, at bigint) RETURNS void LANGUAGE plpgsql AS $$
+-- Keeps the answer, in the place of at most four of the tenant's old ones. One that was
+-- heard is kept for a minute more, should a copy of the question come yet.
+CREATE FUNCTION tenancy_quota_remember(request jsonb, what jsonb, at bigint) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    who    text := request->>'tenant';
+    minute CONSTANT bigint := 60000000000;
 BEGIN
     DELETE FROM tenancy_quota_answers WHERE tenant = who AND id IN (
         SELECT id FROM tenancy_quota_answers WHERE tenant = who AND expires_at <= at ORDER BY expires_at LIMIT 4 FOR UPDATE SKIP LOCKED); -- Prune's
-    INSERT INTO tenancy_quota_answers (tenant, id, expires_at, answer) VALUES (who, name, at + 60000000000, what)
+    IF request ? 'forget' THEN
+        UPDATE tenancy_quota_answers SET expires_at = at + minute
+            WHERE tenant = who AND id = request->>'forget' AND expires_at > at + minute;
+    END IF;
+    INSERT INTO tenancy_quota_answers (tenant, id, expires_at, answer)
+    VALUES (who, request->>'id', at + (request->>'remember')::bigint, what)
     ON CONFLICT (tenant, id) DO UPDATE SET expires_at = excluded.expires_at, answer = excluded.answer;
 END
 $$;

@@ -17,7 +17,7 @@ CREATE TABLE tenancy_quota_counters (
 
 CREATE INDEX tenancy_quota_counters_fresh ON tenancy_quota_counters (fresh_at) WHERE fresh_at IS NOT NULL;
 
--- The answers of the last minute.
+-- Answers to requests, for as long as those may be repeated: mostly a minute.
 CREATE TABLE tenancy_quota_answers (
     tenant     TEXT NOT NULL,
     id         TEXT NOT NULL,
