@@ -86,7 +86,7 @@ func (l *lease) run(f *refill) {
 	default:
 		f.silent = true
 		if heard == unknown {
-			e.shared.resolve(t, false)
+			e.shared.resolve(lost{t, sent}, false)
 		}
 	}
 	l.mu.Lock()

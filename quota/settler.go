@@ -4,13 +4,16 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"time"
 
 	"github.com/tenancy-go/tenancy/tenant"
 )
 
 // settler tells the store of corrections, which nobody waits for: units that go back,
 // more that were used, stock that is kept. Those of a tenant are sent in order, again
-// until the store heard, and count once, by their ID; tenants take turns.
+// until the store heard, and count once, by their ID; tenants take turns. The store
+// remembers the last one that it heard of each tenant for settledFor, and those before it
+// as any other: while the store is down, no more than one may have been carried out.
 type settler struct {
 	s *sharing
 
@@ -19,15 +22,22 @@ type settler struct {
 	turns    []tenant.ID                          // of waiting, in the order of their turns
 	open     map[tenant.ID]*settlement            // waiting, and not on its way: more of the tenant may go along
 	sums     map[tenant.ID]map[counterKey]*Return // of what comes often while a store is down
+	last     map[tenant.ID]string                 // IDs of the corrections that were heard last
 	watchers map[tenant.ID][]chan struct{}        // of those who want to know when nothing of a tenant waits
 	running  bool
 	idle     chan struct{} // closed when there is nothing to send
 }
 
+// settlement is a correction, or a question that is asked again.
 type settlement struct {
 	taking Taking
-	then   func(Taken) // once the store heard; may be nil
+	until  int64                         // it is not sent from then on
+	then   func(taken Taken, heard bool) // when it is over; may be nil
 }
+
+// settledFor is how long an outage may last without a correction counting twice whose
+// answer it swallowed.
+const settledFor = 24 * time.Hour
 
 // maxBatch is how many corrections of one tenant go in one call.
 const maxBatch = 50
@@ -36,6 +46,7 @@ func (s *settler) init(shared *sharing) {
 	s.s, s.idle = shared, make(chan struct{})
 	s.waiting, s.watchers = make(map[tenant.ID][]*settlement), make(map[tenant.ID][]chan struct{})
 	s.open, s.sums = make(map[tenant.ID]*settlement), make(map[tenant.ID]map[counterKey]*Return)
+	s.last = make(map[tenant.ID]string)
 	close(s.idle)
 }
 
@@ -51,15 +62,25 @@ func (s *settler) add(id tenant.ID, r Return, then func()) {
 		o.taking.Returns = append(o.taking.Returns, r)
 		return
 	}
-	t := s.s.taking(id)
-	t.Returns = []Return{r}
-	next := &settlement{taking: t}
+	next := s.correction(id)
+	next.taking.Returns = []Return{r}
 	if then != nil {
-		next.then = func(Taken) { then() }
+		next.then = func(_ Taken, heard bool) {
+			if heard {
+				then()
+			}
+		}
 	} else {
 		s.open[id] = next
 	}
 	s.push(next)
+}
+
+// correction returns one that corrects nothing yet.
+func (s *settler) correction(id tenant.ID) *settlement {
+	t := s.s.taking(id)
+	t.Remember = settledFor
+	return &settlement{taking: t, until: never}
 }
 
 // sum adds r to what is to be said of its counter, so that a store that is down for
@@ -91,27 +112,27 @@ func (s *settler) sum(id tenant.ID, r *Return) bool {
 // collect lets sums of one tenant wait with the others.
 func (s *settler) collect() {
 	for id, owed := range s.sums {
-		t := s.s.taking(id)
+		next := s.correction(id)
 		for key, r := range owed {
-			if len(t.Returns) == maxBatch {
+			if len(next.taking.Returns) == maxBatch {
 				break
 			}
-			t.Returns = append(t.Returns, *r)
+			next.taking.Returns = append(next.taking.Returns, *r)
 			delete(owed, key)
 		}
 		if len(owed) == 0 {
 			delete(s.sums, id)
 		}
-		s.enqueue(&settlement{taking: t})
+		s.enqueue(next)
 		return
 	}
 }
 
-// ask queues t, and calls then with the answer.
-func (s *settler) ask(t Taking, then func(Taken)) {
+// ask queues t, which is not sent any more from a time on, and calls then when it is over.
+func (s *settler) ask(t Taking, until int64, then func(taken Taken, heard bool)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.push(&settlement{t, then})
+	s.push(&settlement{t, until, then})
 }
 
 // push lets next wait for its turn, under mu.
@@ -144,23 +165,23 @@ func (s *settler) run() {
 		if next == nil {
 			return
 		}
-		ctx, cancel := context.WithTimeout(context.Background(), s.s.timeout)
-		taken, err := s.s.store.Take(ctx, next.taking)
-		cancel()
-		if err != nil && !errors.Is(err, ErrInvalid) { // which no store ever takes
+		taken, err := s.send(next)
+		switch {
+		case err == nil:
+			failures = 0
+		case !errors.Is(err, ErrInvalid) && !errors.Is(err, errTooLate): // which no store ever takes
 			failures++
-			s.took(false)
+			s.took(false, false)
 			if s.s.pause(failures) {
 				continue
 			}
 			s.give()
 			return
 		}
-		failures = 0
-		if next.then != nil && err == nil {
-			next.then(taken)
+		if next.then != nil {
+			next.then(taken, err == nil)
 		}
-		s.took(true)
+		s.took(true, err == nil)
 	}
 }
 
@@ -172,14 +193,30 @@ func (s *settler) give() {
 	close(s.idle)
 }
 
-// took ends the turn of the tenant whose turn it was. The first of what waits is done if
-// the store heard.
-func (s *settler) took(heard bool) {
+var errTooLate = errors.New("quota: the store may have forgotten the answer")
+
+// send asks the store, unless that is too late.
+func (s *settler) send(next *settlement) (Taken, error) {
+	within := min(s.s.timeout, time.Duration(next.until-s.s.clk.exact()))
+	if within <= 0 {
+		return Taken{}, errTooLate
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), within)
+	defer cancel()
+	return s.s.store.Take(ctx, next.taking)
+}
+
+// took ends the turn of the tenant whose turn it was. The first of what waits may be over,
+// and the store may have heard it.
+func (s *settler) took(over, heard bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	id := s.turns[0]
 	s.turns = s.turns[1:]
-	if heard {
+	if heard && s.waiting[id][0].corrects() {
+		s.last[id] = s.waiting[id][0].taking.ID
+	}
+	if over {
 		s.waiting[id] = s.waiting[id][1:]
 	}
 	if len(s.waiting[id]) == 0 {
@@ -228,8 +265,14 @@ func (s *settler) next(turn int) *settlement {
 	if s.open[next.taking.Tenant] == next {
 		delete(s.open, next.taking.Tenant)
 	}
+	if next.corrects() {
+		next.taking.Forget = s.last[next.taking.Tenant]
+	}
 	return next
 }
+
+// corrects reports whether s is a correction.
+func (s *settlement) corrects() bool { return s.until == never }
 
 // drain waits until nothing waited.
 func (s *settler) drain(ctx context.Context) error {

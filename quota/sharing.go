@@ -69,6 +69,16 @@ const (
 	unknown        // it may have done what it was asked, or may do it yet
 )
 
+// lost is a Taking whose answer did not come.
+type lost struct {
+	taking Taking
+	sent   int64 // when it was, for the first time
+}
+
+// askedFor is how long after it was sent a lost Taking may be asked for: stores remember
+// the answer for a little longer, by their own clock.
+const askedFor = AnswersFor - 10*time.Second
+
 // take carries out t, in bounded time.
 func (s *sharing) take(ctx context.Context, t Taking) (Taken, reply) {
 	if !s.breaker.allows(s.clk.exact()) {
@@ -157,6 +167,7 @@ func (a *Account) claimShared(ctx context.Context, s *accountState, g *Grant, pa
 		<-a.turns
 		return a.withoutStore(ctx, s, g, parts)
 	}
+	open := lost{t, a.e.clk.exact()}
 	taken, heard := shared.take(ctx, t)
 	<-a.turns
 	for at, i := range charged {
@@ -172,10 +183,10 @@ func (a *Account) claimShared(ctx context.Context, s *accountState, g *Grant, pa
 	case heard == unasked:
 		return a.claimAlone(ctx, s, g, parts, nil)
 	case heard == unknown && ctx.Err() != nil: // nobody is left to let in
-		shared.resolve(t, false)
+		shared.resolve(open, false)
 		return a.unheard(ctx, parts)
 	case heard == unknown:
-		return a.claimAlone(ctx, s, g, parts, &t)
+		return a.claimAlone(ctx, s, g, parts, &open)
 	case !taken.OK:
 		return a.refusedShared(ctx, s, g, parts, charged, taken)
 	default:
@@ -279,7 +290,7 @@ func (l *limit) windowOf(taken Taken) uint8 {
 // claimAlone decides without the store: each limit does what its Outage says, and what
 // was let in is told to the store once it is back. If open is not nil, the store was asked
 // that and may yet have counted it.
-func (a *Account) claimAlone(ctx context.Context, s *accountState, g *Grant, parts []part, open *Taking) Decision {
+func (a *Account) claimAlone(ctx context.Context, s *accountState, g *Grant, parts []part, open *lost) Decision {
 	d := a.decideAlone(ctx, s, g, parts)
 	if open != nil {
 		a.e.shared.resolve(*open, d.OK)
@@ -342,14 +353,18 @@ func (s *sharing) owe(id tenant.ID, p *part, resolved bool) {
 	}
 }
 
-// resolve asks the store again, with the same ID, what became of t, once it is back,
-// and puts right what is not as it was decided meanwhile: whether t's rates were let in.
-func (s *sharing) resolve(t Taking, letIn bool) {
-	s.settler.ask(t, func(taken Taken) {
+// resolve asks the store again, with the same ID, what became of a Taking, once it is
+// back, and puts right what is not as it was decided meanwhile: whether its rates were let
+// in. If the store is back too late to remember, its rates stay as the store has them:
+// asked again, it might count them twice.
+func (s *sharing) resolve(l lost, letIn bool) {
+	t := l.taking
+	s.settler.ask(t, l.sent+int64(askedFor), func(taken Taken, heard bool) {
 		for _, c := range t.Charges {
 			switch {
 			case c.Terms.Kind != Rate:
 				s.holdings.assume(t.Tenant, c.Counter, 0) // says what is held
+			case !heard:
 			case taken.OK && !letIn:
 				s.settler.add(t.Tenant, Return{Counter: c.Counter, N: c.N, At: taken.At}, nil)
 			case letIn && !taken.OK:
