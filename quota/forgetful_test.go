@@ -176,6 +176,31 @@ func TestTheStoreIsNotAskedTooLate(t *testing.T) {
 	longOutage(t, down, late, "strict", 0, refused)
 }
 
+// TestALeaseDoesNotHoldWhatItHandsBack has the answer to a refill lost with which a few
+// units were to go back.
+func TestALeaseDoesNotHoldWhatItHandsBack(t *testing.T) {
+	t.Parallel()
+	for _, mode := range []int32{swallows, down} {
+		synctest.Test(t, func(t *testing.T) {
+			store := &silent{Store: quota.NewMemoryStore(time.Now)}
+			e := leasing(t, 1, store)[0]
+			c := customer{acmeOf(t, e), t, e}
+			for range 3 {
+				c.claim("storage", 1).Cancel(t.Context())
+				synctest.Wait()
+			}
+			require.EqualValues(t, 3, storeUsed(t, store.Store, "storage"), "ahead")
+			store.mode.Store(mode)
+			_, d := c.Claim(t.Context(), quota.Claim{Limit: e.Ref("storage"), N: 20})
+			require.Equal(t, quota.CauseUnavailable, d.Cause())
+			store.mode.Store(answers)
+			time.Sleep(10 * time.Second)
+			assert.Zero(t, storeUsed(t, store.Store, "storage"))
+			require.NoError(t, e.Close(t.Context()))
+		})
+	}
+}
+
 // listening takes down the Takings that it hears of.
 type listening struct {
 	quota.Store

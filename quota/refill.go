@@ -72,6 +72,9 @@ func (l *lease) run(f *refill) {
 	if heard == unasked && back > 0 && !l.giveBack(back, at) {
 		l.handBack(limit, back, at)
 	}
+	if heard == unknown && limit.Kind != Rate { // of a rate, resolve finds out
+		l.handBack(limit, back, at)
+	}
 	if heard == answered && back > 0 && limit.Kind == Rate {
 		gone := part{claim: Claim{Limit: l.ref, Key: l.key, N: back}, limit: limit, at: at}
 		gone.giveBackHere(l.account, back)
