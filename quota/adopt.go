@@ -1,6 +1,10 @@
 package quota
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+
+	"github.com/tenancy-go/tenancy/quota/internal/count"
+)
 
 // adopt closes old, a cell of another rule, and lets c, which nobody else uses,
 // remember what was used of it. The counter of c does not go down.
@@ -20,8 +24,8 @@ func (r *rule) adopt(c cell, from *rule, old cell, clk *clock) {
 		if from.inherit(w, w.of(c), old, used, now) {
 			fresh |= 1 << (newShift + i)
 		}
-		w.shift(w.of(c), shift)
-		w.bound(w.of(c), used+shift, worn)
+		w.Shift(w.of(c), shift)
+		w.Bound(w.of(c), used+shift, worn)
 	}
 	if r.since > 0 {
 		c[r.since] = now
@@ -42,24 +46,24 @@ func (r *rule) inherit(w *window, words []int64, old cell, used, now int64) (isN
 	for i := range r.windows {
 		was := &r.windows[i]
 		theirs := was.of(old)
-		if sameRoller(was.roller, w.roller) {
+		if count.Same(was.Roller, w.Roller) {
 			copy(words, theirs)
 			wasNew := old.load(wordState)>>(newShift+i)&1 != 0
 			return wasNew && now-old[r.since] < 2*int64(w.public.Per.nominal())
 		}
 		if was.public.Per.nominal() <= w.public.Per.nominal() {
-			top, _ := was.ceiling(theirs, was.limit, now)
+			top, _ := was.Ceiling(theirs, was.limit, now)
 			known = max(known, used-(top-was.limit))
 		}
 		// A period in another time zone ends when it would have, or later: moving
 		// from zone to zone brings no units back.
 		if was.public.Per == w.public.Per && was.public.Roll == Calendar && w.public.Roll == Calendar {
 			copy(words, theirs)
-			w.roller.(calendar).move(words, now)
+			w.Roller.(count.Calendar).Move(words, now)
 			return false
 		}
 	}
-	w.start(words, used-known, now)
+	w.Start(words, used-known, now)
 	return true
 }
 
@@ -69,7 +73,7 @@ func (r *rule) imitate(c, from cell, now int64) {
 	for i := range r.windows {
 		w := &r.windows[i]
 		copy(w.of(c), w.of(from))
-		w.shift(w.of(c), c.load(wordUsed)-from.load(wordUsed))
+		w.Shift(w.of(c), c.load(wordUsed)-from.load(wordUsed))
 	}
 	if r.burst != nil {
 		c.store(r.burst.word, from.load(r.burst.word))
@@ -82,7 +86,7 @@ func (r *rule) step(c cell, clk *clock) {
 	atomic.AddInt64(&c[wordUsed], 1)
 	for i := range r.windows {
 		w := &r.windows[i]
-		w.shift(w.of(c), 1)
+		w.Shift(w.of(c), 1)
 	}
 	r.rollLocked(c, clk)
 }
@@ -92,7 +96,7 @@ func (r *rule) isFresh(c cell, now int64) bool {
 	used := c.load(wordUsed)
 	for i := range r.windows {
 		w := &r.windows[i]
-		if top, _ := w.ceiling(w.of(c), w.limit, now); top != used+w.limit {
+		if top, _ := w.Ceiling(w.of(c), w.limit, now); top != used+w.limit {
 			return false
 		}
 	}

@@ -3,6 +3,8 @@ package quota
 import (
 	"sync/atomic"
 	"time"
+
+	"github.com/tenancy-go/tenancy/quota/internal/count"
 )
 
 // Reading the time costs more than all the rest of a decision, and most decisions
@@ -16,6 +18,13 @@ const (
 	ticks      = 5000                   // it ends after so many
 	jump       = int64(time.Second)     // the wall clock is followed when it is ahead by more
 )
+
+// never is a time that does not come.
+const never = count.Never
+
+// instant returns t as the clock tells it. Times that int64 does not hold are the first or
+// the last.
+func instant(t time.Time) int64 { return count.Instant(t) }
 
 // clock tells the time in nanoseconds since 1970. It never goes back: it runs with
 // the monotonic clock, and follows the wall clock when that jumps ahead. A wall

@@ -72,7 +72,7 @@ func (r *rule) rollLocked(c cell, clk *clock) int64 {
 	if now >= edge {
 		for i := range r.windows {
 			w := &r.windows[i]
-			w.roll(w.of(c), used, edge-1, now)
+			w.Roll(w.of(c), used, edge-1, now)
 		}
 	}
 	r.refresh(c, now)
@@ -96,9 +96,9 @@ func (r *rule) refresh(c cell, now int64) {
 	for i := range r.windows {
 		w := &r.windows[i]
 		words := w.of(c)
-		top, until := w.ceiling(words, w.limit, now)
+		top, until := w.Ceiling(words, w.limit, now)
 		ceiling, edge = min(ceiling, top), min(edge, until)
-		if at := w.retry(words, used, w.limit, 1, now); at > retry {
+		if at := w.Retry(words, used, w.limit, 1, now); at > retry {
 			retry, closest = at, i
 		}
 		if w.warn >= w.limit {
@@ -137,7 +137,7 @@ func (r *rule) reconsider(c cell, key, n int64, clk *clock) (Decision, bool) {
 	latest, closest := now, 0
 	for i := range r.windows {
 		w := &r.windows[i]
-		if at := w.retry(w.of(c), used, w.limit, n, now); at > latest {
+		if at := w.Retry(w.of(c), used, w.limit, n, now); at > latest {
 			latest, closest = at, i
 		}
 	}
@@ -188,7 +188,7 @@ func (r *rule) warn(c cell, clk *clock) uint32 {
 	var passed int64
 	for i := range r.windows {
 		w := &r.windows[i]
-		top, _ := w.ceiling(w.of(c), w.limit, now)
+		top, _ := w.Ceiling(w.of(c), w.limit, now)
 		if w.warn < w.limit && used > top-w.limit+w.warn {
 			passed |= 1 << (warnedShift + i)
 		}
@@ -214,7 +214,7 @@ func (r *rule) giveBack(c cell, key, n, at int64, clk *clock) bool {
 			continue // it did not count then
 		}
 		w := &r.windows[i]
-		w.refund(w.of(c), used, n, at, now)
+		w.Refund(w.of(c), used, n, at, now)
 	}
 	if r.burst != nil {
 		r.burst.refund(c, n, at, now)

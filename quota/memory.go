@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/tenancy-go/tenancy/quota/internal/count"
 	"github.com/tenancy-go/tenancy/tenant"
 )
 
@@ -184,7 +185,7 @@ func (c *storedCounter) takeBurst(charge Charge, n *int64, now int64) (Taken, bo
 		return Taken{}, true
 	}
 	if charge.Least > 0 {
-		*n = max(charge.Least, min(*n, b.room(c.arrival, now)))
+		*n = max(charge.Least, min(*n, b.Room(c.arrival, now)))
 	}
 	next, d := b.next(&rule{}, c.arrival, *n, now)
 	if !d.OK {
@@ -199,7 +200,7 @@ func (t *Terms) burst() *burst {
 	if t.Burst == 0 || len(t.Windows) == 0 {
 		return nil
 	}
-	return &burst{units: t.Burst, limit: t.Windows[0].Limit, length: int64(t.Windows[0].Length())}
+	return &burst{Burst: count.Burst{Units: t.Burst, Limit: t.Windows[0].Limit, Length: int64(t.Windows[0].Length())}}
 }
 
 // refusal says why n units have no room, and when they will.
@@ -208,7 +209,7 @@ func (c *storedCounter) refusal(charge Charge, n, now int64) Taken {
 	latest := now
 	for i, w := range charge.Terms.Windows {
 		state := c.window(charge.Terms, i, now)
-		if at := w.roller(charge.Terms.Zone).retry(state.words, c.used, w.Limit, n, state.rolled); at > latest {
+		if at := w.roller(charge.Terms.Zone).Retry(state.words, c.used, w.Limit, n, state.rolled); at > latest {
 			latest, refused.Window = at, i
 		}
 	}
@@ -228,20 +229,20 @@ func (c *storedCounter) window(terms *Terms, i int, now int64) *windowState {
 	r := w.roller(terms.Zone)
 	state := c.windows[key]
 	if state == nil {
-		state = &windowState{words: make([]int64, r.words()), rolled: now}
-		r.start(state.words, c.used, now)
+		state = &windowState{words: make([]int64, r.Words()), rolled: now}
+		r.Start(state.words, c.used, now)
 		c.windows[key] = state
 	}
 	state.rolled, now = max(now, state.rolled), state.rolled
-	r.roll(state.words, c.used, now, state.rolled)
-	if day, ok := r.(calendar); ok {
-		day.move(state.words, state.rolled)
+	r.Roll(state.words, c.used, now, state.rolled)
+	if day, ok := r.(count.Calendar); ok {
+		day.Move(state.words, state.rolled)
 	}
 	return state
 }
 
 func (s *windowState) ceiling(w Window, zone *time.Location) (ceiling, edge int64) {
-	return w.roller(zone).ceiling(s.words, w.Limit, s.rolled)
+	return w.roller(zone).Ceiling(s.words, w.Limit, s.rolled)
 }
 
 // hold takes units that the holder of t holds.
@@ -307,7 +308,7 @@ func (c *storedCounter) giveBack(r Return, holder string, now int64) {
 	for i, w := range r.Terms.Windows {
 		state := c.window(r.Terms, i, now)
 		if r.N > 0 {
-			w.roller(r.Terms.Zone).refund(state.words, c.used, r.N, instant(r.At), state.rolled)
+			w.roller(r.Terms.Zone).Refund(state.words, c.used, r.N, instant(r.At), state.rolled)
 		}
 	}
 	if r.N < 0 {
@@ -315,11 +316,11 @@ func (c *storedCounter) giveBack(r Return, holder string, now int64) {
 	}
 	b := r.Terms.burst()
 	switch {
-	case b == nil || b.limit == 0:
+	case b == nil || b.Limit == 0:
 	case r.N > 0:
-		c.arrival -= b.back(r.N, instant(r.At), now)
+		c.arrival -= b.Back(r.N, instant(r.At), now)
 	default:
-		c.arrival = b.after(c.arrival, -r.N, now)
+		c.arrival = b.After(c.arrival, -r.N, now)
 	}
 }
 
@@ -361,7 +362,7 @@ func (s *MemoryStore) Read(ctx context.Context, id tenant.ID, counters []Counter
 		for j, w := range c.Terms.Windows {
 			state := counter.window(c.Terms, j, now)
 			top, _ := state.ceiling(w, c.Terms.Zone)
-			resets := w.roller(c.Terms.Zone).reset(state.words, state.rolled)
+			resets := w.roller(c.Terms.Zone).Reset(state.words, state.rolled)
 			levels[i].Windows = append(levels[i].Windows, WindowLevel{Used: counter.used - (top - w.Limit), Resets: time.Unix(0, resets).UTC()})
 		}
 	}

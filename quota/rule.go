@@ -3,6 +3,8 @@ package quota
 import (
 	"slices"
 	"time"
+
+	"github.com/tenancy-go/tenancy/quota/internal/count"
 )
 
 // rule is a limit by windows, made ready to decide. All cells of a plan's tenants
@@ -24,7 +26,7 @@ type rule struct {
 
 // window is one window of a rule.
 type window struct {
-	roller
+	count.Roller
 	public Window
 	limit  int64 // with what grace adds
 	warn   int64 // use above it is reported; limit and more means never
@@ -32,7 +34,7 @@ type window struct {
 }
 
 // of returns the window's words in c.
-func (w *window) of(c cell) []int64 { return c[w.word : w.word+w.words()] }
+func (w *window) of(c cell) []int64 { return c[w.word : w.word+w.Words()] }
 
 // newRule returns the rule of windows that were validated, shortest first.
 func newRule(name string, limit Limit, zone *time.Location) *rule {
@@ -40,12 +42,12 @@ func newRule(name string, limit Limit, zone *time.Location) *rule {
 	for _, public := range limit.sorted() {
 		w := window{
 			public: public,
-			roller: public.roller(zone),
+			Roller: public.roller(zone),
 			limit:  public.Limit + limit.grace(public.Limit),
 			warn:   limit.warn(public.Limit),
 			word:   r.words,
 		}
-		r.words += w.words()
+		r.words += w.Words()
 		r.precise = r.precise || public.Roll == Strict
 		if w.warn < w.limit {
 			r.soft = -1
@@ -56,7 +58,7 @@ func newRule(name string, limit Limit, zone *time.Location) *rule {
 	r.setPolicy()
 	if limit.Burst > 0 && len(r.windows) > 0 {
 		first := r.windows[0]
-		r.burst = &burst{word: r.words, units: limit.Burst, limit: first.public.Limit, length: int64(first.public.Per.nominal())}
+		r.burst = &burst{count.Burst{Units: limit.Burst, Limit: first.public.Limit, Length: int64(first.public.Per.nominal())}, r.words}
 		r.words++
 	}
 	if r.soft < 0 {
@@ -84,11 +86,11 @@ func (r *rule) with(before *rule) *rule {
 	both := *r
 	both.windows = slices.Clip(both.windows)
 	for _, w := range before.windows {
-		has := func(mine window) bool { return sameRoller(mine.roller, w.roller) || mine.public.Per == w.public.Per }
+		has := func(mine window) bool { return count.Same(mine.Roller, w.Roller) || mine.public.Per == w.public.Per }
 		if len(both.windows) < 2*maxWindows && !slices.ContainsFunc(both.windows, has) {
 			w.limit, w.warn, w.word = dormant, dormant, both.words
 			both.windows = append(both.windows, w)
-			both.words += w.words()
+			both.words += w.Words()
 			both.precise = both.precise || w.public.Roll == Strict
 		}
 	}
@@ -112,17 +114,8 @@ func (r *rule) share(replicas int64) *rule {
 // same reports whether r and other decide alike.
 func (r *rule) same(other *rule) bool {
 	return slices.EqualFunc(r.windows[:r.active], other.windows[:other.active], func(a, b window) bool {
-		return a.public == b.public && a.limit == b.limit && a.warn == b.warn && sameRoller(a.roller, b.roller)
+		return a.public == b.public && a.limit == b.limit && a.warn == b.warn && count.Same(a.Roller, b.Roller)
 	}) && (r.burst == nil) == (other.burst == nil) && (r.burst == nil || *r.burst == *other.burst)
-}
-
-func sameRoller(a, b roller) bool {
-	x, isCalendar := a.(calendar)
-	y, both := b.(calendar)
-	if isCalendar && both {
-		return x.period.unit == y.period.unit && x.period.zone.String() == y.period.zone.String()
-	}
-	return !isCalendar && !both && a == b
 }
 
 // now returns the time of a decision.
@@ -145,7 +138,7 @@ func (r *rule) start(c cell, now int64) {
 	used := c.load(wordUsed)
 	for i := range r.windows {
 		w := &r.windows[i]
-		w.start(w.of(c), used, now)
+		w.Start(w.of(c), used, now)
 	}
 	if r.burst != nil {
 		c.store(r.burst.word, 0)

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tenancy-go/tenancy/quota/internal/count"
 	"github.com/tenancy-go/tenancy/tenant"
 )
 
@@ -260,9 +261,10 @@ func (c Counter) validate() error {
 // of a counter may only move later before it is reached, so that a change of the zone
 // brings nothing back.
 func (t *Terms) Ends(window int, now time.Time) (first, second time.Time) {
-	p := newPeriod(t.Windows[window].Per, t.Zone)
-	first = time.Unix(0, p.end(instant(now)))
-	return first, time.Unix(0, p.end(instant(first)))
+	w := t.Windows[window]
+	c := count.NewCalendar(string(w.Per), int64(w.Length()), t.Zone)
+	first = time.Unix(0, c.End(instant(now)))
+	return first, time.Unix(0, c.End(instant(first)))
 }
 
 // Length returns the length of a window; of a month, 30 days.
@@ -270,4 +272,4 @@ func (w Window) Length() time.Duration { return w.Per.nominal() }
 
 // PartsOfStrict is how many parts a strict window has, each an eighth of its length:
 // a store keeps the counter at the begin of the last ones.
-const PartsOfStrict = parts
+const PartsOfStrict = count.Parts

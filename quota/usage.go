@@ -129,8 +129,8 @@ func (r *rule) usage(c cell, clk *clock) []WindowUsage {
 func (r *rule) windowUsage(c cell, i int, now int64) WindowUsage {
 	w := &r.windows[i]
 	words, used := w.of(c), c.load(wordUsed)
-	top, _ := w.ceiling(words, w.limit, now)
-	u := WindowUsage{Window: w.public, Used: used - (top - w.limit), Resets: time.Unix(0, w.reset(words, now)).UTC()}
+	top, _ := w.Ceiling(words, w.limit, now)
+	u := WindowUsage{Window: w.public, Used: used - (top - w.limit), Resets: time.Unix(0, w.Reset(words, now)).UTC()}
 	u.Remaining = max(0, w.public.Limit-u.Used)
 	u.Warned = w.warn < w.limit && u.Used > w.warn
 	return u
@@ -161,7 +161,7 @@ func (r *rule) closest(c cell, clk *clock) (closest left, warned bool) {
 	for i := range r.windows[:r.active] {
 		w := &r.windows[i]
 		words := w.of(c)
-		top, _ := w.ceiling(words, w.limit, now)
+		top, _ := w.Ceiling(words, w.limit, now)
 		now := used - (top - w.limit)
 		warned = warned || w.warn < w.limit && now > w.warn
 		units := max(0, w.public.Limit-now)
@@ -169,7 +169,7 @@ func (r *rule) closest(c cell, clk *clock) (closest left, warned bool) {
 			closest = left{rule: r, window: w, units: units, share: share}
 		}
 	}
-	closest.reset = closest.window.reset(closest.window.of(c), now)
+	closest.reset = closest.window.Reset(closest.window.of(c), now)
 	return closest, warned
 }
 

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/tenancy-go/tenancy/quota/internal/count"
 )
 
 // Period is the length of a window: Minute, Hour, Day, Week, Month, or what
@@ -117,15 +119,8 @@ func (w Window) validate(field string) error {
 }
 
 // roller returns how the units of w, which was validated, come back.
-func (w Window) roller(zone *time.Location) roller {
-	switch w.Roll {
-	case Strict:
-		return newStrict(int64(w.Per.nominal()))
-	case Calendar:
-		return calendar{newPeriod(w.Per, zone)}
-	default:
-		return rolling{int64(w.Per.nominal())}
-	}
+func (w Window) roller(zone *time.Location) count.Roller {
+	return count.NewRoller(string(w.Per), string(w.Roll), int64(w.Per.nominal()), zone)
 }
 
 func (w Window) String() string { return fmt.Sprintf("%d per %s", w.Limit, w.Per) }

@@ -1,4 +1,4 @@
-package quota
+package count
 
 import (
 	"sync/atomic"
@@ -10,7 +10,7 @@ import (
 // at midnight, the day begins at one. Where they are put back over midnight, a date
 // that has begun does not end again.
 type period struct {
-	unit Period // Day, Week or Month
+	unit string // "day", "week" or "month"
 	zone *time.Location
 	last *atomic.Pointer[span] // of the period asked for last
 }
@@ -18,7 +18,7 @@ type period struct {
 // span is from begin up to, but without, end.
 type span struct{ begin, end int64 }
 
-func newPeriod(unit Period, zone *time.Location) period {
+func newPeriod(unit string, zone *time.Location) period {
 	return period{unit: unit, zone: zone, last: new(atomic.Pointer[span])}
 }
 
@@ -33,10 +33,10 @@ func (p period) around(now int64) span {
 		return *last
 	}
 	first := p.firstDate(time.Unix(0, now).In(p.zone))
-	found := span{begin: instant(first.begin(p.zone)), end: instant(p.next(first).begin(p.zone))}
+	found := span{begin: Instant(first.begin(p.zone)), end: Instant(p.next(first).begin(p.zone))}
 	if found.end <= now { // the date was here before, and clocks were put back
 		next := p.next(first)
-		found = span{begin: found.end, end: instant(p.next(next).begin(p.zone))}
+		found = span{begin: found.end, end: Instant(p.next(next).begin(p.zone))}
 	}
 	p.last.Store(&found)
 	return found
@@ -58,9 +58,9 @@ func dateOf(t time.Time) date {
 func (p period) firstDate(t time.Time) date {
 	d := dateOf(t)
 	switch p.unit {
-	case Month:
+	case "month":
 		d.day = 1
-	case Week: // from Monday (ISO 8601)
+	case "week": // from Monday (ISO 8601)
 		d.day -= (int(t.Weekday()) + 6) % 7
 	default:
 	}
@@ -70,9 +70,9 @@ func (p period) firstDate(t time.Time) date {
 // next returns the first date after the period that begins with first.
 func (p period) next(first date) date {
 	switch p.unit {
-	case Month:
+	case "month":
 		first.month++
-	case Week:
+	case "week":
 		first.day += 7
 	default:
 		first.day++
