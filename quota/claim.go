@@ -1,6 +1,10 @@
 package quota
 
-import "context"
+import (
+	"context"
+
+	"github.com/tenancy-go/tenancy/quota/internal/count"
+)
 
 // Claim asks for N units of a limit of any kind save Bandwidth, or for a resource.
 type Claim struct {
@@ -232,16 +236,13 @@ func (p *part) hold(e *entry) Decision {
 	return d
 }
 
-// busyRetry is when to try again for what others hold, in nanoseconds: a guess.
-const busyRetry = 1_000_000_000
-
 // full is the refusal of n units for which there is no room.
 func (l *limit) full(n int64) Decision {
 	switch {
 	case n > l.max:
 		return l.rule.refused(CauseTooLarge, noWindow, never, 0)
 	case l.Kind == Concurrent:
-		return l.rule.refused(CauseBusy, noWindow, busyRetry, 0)
+		return l.rule.refused(CauseBusy, noWindow, count.BusyRetry, 0)
 	default:
 		return l.rule.refused(CauseStock, noWindow, never, 0)
 	}

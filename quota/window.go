@@ -87,7 +87,7 @@ type Window struct {
 }
 
 // maxUnits bounds limits and charges. JSON and JavaScript keep numbers up to it.
-const maxUnits = int64(1) << 53
+const maxUnits = count.MaxUnits
 
 // normal returns w with its default filled in.
 func (w Window) normal() Window {

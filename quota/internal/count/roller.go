@@ -231,8 +231,12 @@ func (c Calendar) Roll(w []int64, used, _, now int64) {
 	w[0], w[1], w[2] = used, end, now
 }
 
-// Move lets the period end when that of c does, if that is later.
-func (c Calendar) Move(w []int64, now int64) { w[1] = max(w[1], c.period.end(now)) }
+// Move lets the period end when that of c does, if that is later. It reports whether it is.
+func (c Calendar) Move(w []int64, now int64) bool {
+	was := w[1]
+	w[1] = max(was, c.End(now))
+	return w[1] > was
+}
 
 func (c Calendar) Ceiling(w []int64, limit, _ int64) (ceiling, edge int64) { return w[0] + limit, w[1] }
 
