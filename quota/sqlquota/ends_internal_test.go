@@ -1,6 +1,7 @@
 package sqlquota
 
 import (
+	"errors"
 	"math/rand/v2"
 	"testing"
 	"time"
@@ -10,6 +11,21 @@ import (
 
 	"github.com/tenancy-go/tenancy/quota"
 )
+
+// period is one of a calendar, with the end of the next.
+type period struct{ begin, end, next int64 }
+
+var errSkew = errors.New("the clocks of the client and the database differ by more than half a day")
+
+// period returns the one that now is in, as tenancy_quota_period does.
+func (w window) period(now int64) (period, error) {
+	for i := 1; i+1 < len(w.Ends); i++ {
+		if w.Ends[i-1] <= now && now < w.Ends[i] {
+			return period{w.Ends[i-1], w.Ends[i], w.Ends[i+1]}, nil
+		}
+	}
+	return period{}, errSkew
+}
 
 // Whatever the zone, the ends that a client sends hold for a database whose clock differs
 // by half a day, and a database whose clock differs by much more sees that.

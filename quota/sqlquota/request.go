@@ -3,13 +3,13 @@ package sqlquota
 import (
 	"cmp"
 	"encoding/hex"
-	"fmt"
 	"math"
 	"strings"
 	"time"
 	"unicode/utf8"
 
 	"github.com/tenancy-go/tenancy/quota"
+	"github.com/tenancy-go/tenancy/quota/internal/count"
 	"github.com/tenancy-go/tenancy/tenant"
 )
 
@@ -35,12 +35,13 @@ type ref struct {
 	Key  string     `json:"key"`
 }
 
-// terms are what a counter is held to.
+// terms are what a counter is held to: on PostgreSQL by the fields in JSON, here by spec.
 type terms struct {
 	Slot    int      `json:"slot"` // of the counter in the request
 	Windows []window `json:"windows"`
 	Burst   int64    `json:"burst"`
 	Max     int64    `json:"max"`
+	spec    count.Spec
 }
 
 type window struct {
@@ -53,40 +54,28 @@ type window struct {
 
 type giveBack struct {
 	terms
-	N     int64 `json:"n"`
-	At    int64 `json:"at"`
-	Kept  int64 `json:"kept"`
-	Exact bool  `json:"exact"`
+	count.Return
 }
 
 type charge struct {
 	terms
-	N     int64 `json:"n"`
-	Least int64 `json:"least"`
+	count.Charge
 }
 
 // newRequest returns t, which is valid, as a request of a client whose clock says now.
-func newRequest(t quota.Taking, now time.Time) (*request, error) {
+func newRequest(t quota.Taking, now time.Time) *request {
 	r := &request{
 		Tenant: string(t.Tenant), ID: text(t.ID), Holder: text(t.Holder), TTL: int64(t.TTL),
 		Remember: int64(cmp.Or(t.Remember, quota.AnswersFor)), Forget: text(t.Forget),
 		Counters: []ref{}, Returns: make([]giveBack, len(t.Returns)), Charges: make([]charge, len(t.Charges)),
 	}
 	for i, back := range t.Returns {
-		terms, err := r.terms(back.Counter, now)
-		if err != nil {
-			return nil, err
-		}
-		r.Returns[i] = giveBack{terms: terms, N: back.N, At: instant(back.At), Kept: back.Kept, Exact: back.Exact}
+		r.Returns[i] = giveBack{r.terms(back.Counter, now), count.Return{N: back.N, At: instant(back.At), Kept: back.Kept, Exact: back.Exact}}
 	}
 	for i, c := range t.Charges {
-		terms, err := r.terms(c.Counter, now)
-		if err != nil {
-			return nil, err
-		}
-		r.Charges[i] = charge{terms: terms, N: c.N, Least: c.Least}
+		r.Charges[i] = charge{r.terms(c.Counter, now), count.Charge{N: c.N, Least: c.Least}}
 	}
-	return r, nil
+	return r
 }
 
 // reading returns a request to read counters.
@@ -98,22 +87,24 @@ func reading(id tenant.ID, counters []quota.Counter, now time.Time) (*request, e
 	for i, c := range counters {
 		t.Charges[i].Counter = c
 	}
-	return newRequest(t, now)
+	return newRequest(t, now), nil
 }
 
 // terms returns those of c, which gets a slot.
-func (r *request) terms(c quota.Counter, now time.Time) (terms, error) {
-	t := terms{Slot: r.slot(newRef(c)), Windows: make([]window, len(c.Terms.Windows)), Burst: c.Terms.Burst, Max: c.Terms.Max}
+func (r *request) terms(c quota.Counter, now time.Time) terms {
+	t := terms{
+		Slot: r.slot(newRef(c)), Windows: make([]window, len(c.Terms.Windows)), Burst: c.Terms.Burst, Max: c.Terms.Max,
+		spec: count.Spec{Kind: string(c.Terms.Kind), Burst: c.Terms.Burst, Max: c.Terms.Max},
+	}
 	for i, w := range c.Terms.Windows {
-		t.Windows[i] = window{Key: string(w.Per) + "/" + string(w.Roll), Roll: w.Roll, Length: int64(w.Length()), Limit: w.Limit}
-		if w.Length() == 0 || w.Limit < 0 || w.Limit > 1<<53 || w.Roll == quota.Calendar && c.Terms.Zone == nil {
-			return terms{}, fmt.Errorf("%w: counter %s: window %s: want a period, a limit up to 2^53 and a calendar's zone", quota.ErrInvalid, c.Limit, w)
-		}
+		counted := count.NewWindow(string(w.Per), string(w.Roll), int64(w.Length()), w.Limit, c.Terms.Zone)
+		t.spec.Windows = append(t.spec.Windows, counted)
+		t.Windows[i] = window{Key: counted.Key, Roll: w.Roll, Length: counted.Length, Limit: w.Limit}
 		if w.Roll == quota.Calendar {
 			t.Windows[i].Ends = ends(c.Terms, i, now)
 		}
 	}
-	return t, nil
+	return t
 }
 
 func (r *request) slot(counter ref) int {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/tenancy-go/tenancy/internal/sqlkit"
 	"github.com/tenancy-go/tenancy/quota"
+	"github.com/tenancy-go/tenancy/quota/internal/count"
 )
 
 // session is what *sqlx.DB and *sqlx.Conn have in common.
@@ -50,13 +51,10 @@ func (s *Store) takeSQLite(ctx context.Context, r *request) (taken quota.Taken, 
 		if err != nil {
 			return err
 		}
-		answer, changed, err := r.carryOut(counters, now)
-		if err != nil {
-			return err
-		}
-		taken = answer.taken()
+		answer, changed := r.carryOut(counters, now)
+		taken = takenOf(answer)
 		for _, c := range changed {
-			if err := keepSQLite(ctx, tx, c); err != nil {
+			if err := keepSQLite(ctx, tx, r.Tenant, c); err != nil {
 				return err
 			}
 		}
@@ -71,8 +69,10 @@ func loadSQLite(ctx context.Context, tx session, r *request) ([]*counter, error)
 	if err != nil {
 		return nil, err
 	}
-	var rows []*counter
-	err = tx.SelectContext(ctx, &rows, `SELECT c.* FROM json_each(?) r CROSS JOIN tenancy_quota_counters c
+	var rows []string
+	err = tx.SelectContext(ctx, &rows, `SELECT json_object('kind', c.kind, 'name', c.name, 'key', c.key, 'used', c.used,
+		'arrival', c.arrival, 'kept', c.kept, 'windows', json(c.windows), 'holders', json(c.holders))
+		FROM json_each(?) r CROSS JOIN tenancy_quota_counters c
 		WHERE c.tenant = ? AND c.kind = json_extract(r.value, '$.kind')
 		AND c.name = json_extract(r.value, '$.name') AND c.key = json_extract(r.value, '$.key')`, string(names), r.Tenant)
 	if err != nil {
@@ -80,26 +80,38 @@ func loadSQLite(ctx context.Context, tx session, r *request) ([]*counter, error)
 	}
 	counters := make([]*counter, len(r.Counters))
 	for i, name := range r.Counters {
-		counters[i] = newCounter(r.Tenant, name)
+		counters[i] = &counter{name, *count.New()}
 	}
 	for _, row := range rows {
-		counters[r.slot(ref{quota.Kind(row.Kind), row.Name, row.Key})] = row
+		var c counter
+		if err := json.Unmarshal([]byte(row), &c); err != nil {
+			return nil, err
+		}
+		counters[r.slot(c.ref)] = &c
 	}
 	return counters, nil
 }
 
-func keepSQLite(ctx context.Context, tx session, c *counter) error {
-	_, err := tx.ExecContext(ctx, `INSERT INTO tenancy_quota_counters
+func keepSQLite(ctx context.Context, tx session, tenant string, c *counter) error {
+	windows, err := json.Marshal(c.Windows)
+	if err != nil {
+		return err
+	}
+	holders, err := json.Marshal(c.Holders)
+	if err != nil {
+		return err
+	}
+	_, err = tx.ExecContext(ctx, `INSERT INTO tenancy_quota_counters
 		(tenant, kind, name, key, used, arrival, kept, windows, holders, fresh_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (tenant, kind, name, key) DO UPDATE SET used = excluded.used, arrival = excluded.arrival, kept = excluded.kept,
 		windows = excluded.windows, holders = excluded.holders, fresh_at = excluded.fresh_at`,
-		c.Tenant, c.Kind, c.Name, c.Key, c.Used, c.Arrival, c.Kept, c.Windows, c.Holders, c.freshAt())
+		tenant, c.Kind, c.Name, c.Key, c.Used, c.Arrival, c.Kept, string(windows), string(holders), c.freshAt())
 	return err
 }
 
 // rememberSQLite keeps the answer, in the place of at most four old ones. One that was
 // heard is kept for a minute more, should a copy of the question come yet.
-func rememberSQLite(ctx context.Context, tx session, r *request, a answer, now int64) error {
+func rememberSQLite(ctx context.Context, tx session, r *request, a count.Answer, now int64) error {
 	data, err := json.Marshal(a)
 	if err != nil {
 		return err
@@ -133,9 +145,8 @@ func (s *Store) renewSQLite(ctx context.Context, r renewal) error {
 			if _, holds := c.Holders[r.Holder]; h.N <= 0 && !holds {
 				continue
 			}
-			c.live(now)
-			c.set(r.Holder, h.N, now+r.TTL)
-			if err := keepSQLite(ctx, tx, c); err != nil {
+			c.Renew(count.Holder{Name: r.Holder, Until: now + r.TTL}, h.N, now)
+			if err := keepSQLite(ctx, tx, h.Tenant, c); err != nil {
 				return err
 			}
 		}

@@ -18,10 +18,7 @@ func (s *Store) Take(ctx context.Context, t quota.Taking) (quota.Taken, error) {
 	if err := ctx.Err(); err != nil {
 		return quota.Taken{}, failed(ctx, "take", err)
 	}
-	r, err := newRequest(t, s.clock())
-	if err != nil {
-		return quota.Taken{}, err
-	}
+	r := newRequest(t, s.clock())
 	taken, err := s.take(ctx, r)
 	if err != nil && broken(err) && ctx.Err() == nil {
 		taken, err = s.take(ctx, r)
@@ -106,9 +103,7 @@ func (s *Store) Read(ctx context.Context, id tenant.ID, counters []quota.Counter
 	}
 	levels := make([]quota.Level, len(counters))
 	for i, c := range r.Charges {
-		if levels[i], err = kept[c.Slot].level(c.terms, now); err != nil {
-			return nil, failed(ctx, "read", err)
-		}
+		levels[i] = kept[c.Slot].level(c.terms, now)
 	}
 	return levels, nil
 }
