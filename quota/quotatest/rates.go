@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -372,6 +373,49 @@ func owed(r *rig) error {
 		func() error { return r.wants(c, 1, 0) },
 		func() error { return r.back(quota.Return{Counter: c, N: 51, At: r.now()}) },
 		func() error { return r.wants(c, 2, 1) },
+	)
+}
+
+// noneEnds owes so much that whole numbers of 64 bits do not hold it, of windows that go on
+// meanwhile and of windows that others will ask for again, and has it forgotten in time.
+func noneEnds(r *rig) error {
+	some := rate("requests", rolling(quota.Minute, 100), calendar(quota.Week, 200))
+	all := rate("requests", rolling(quota.Minute, 100), rolling(quota.Hour, 100), strict(quota.Day, 100), calendar(quota.Week, 200))
+	bursts := rate("bursts", rolling(quota.Minute, 100))
+	bursts.Terms.Burst = 10
+	stock, held := holding(quota.Stock, "storage", 100), holding(quota.Concurrent, "streams", 100)
+	for _, c := range []quota.Counter{all, bursts, stock, held} {
+		if err := r.wants(c, 1, 1); err != nil {
+			return err
+		}
+	}
+	for _, c := range []quota.Counter{some, bursts, stock, held} {
+		for range 12 {
+			if err := r.back(slices.Repeat([]quota.Return{{Counter: c, N: -1 << 53, Kept: 1 << 53}}, 100)...); err != nil {
+				return fmt.Errorf("%s: %w", c.Limit, err)
+			}
+			if err := r.wants(c, 1, 0); err != nil {
+				return fmt.Errorf("%s: %w", c.Limit, err)
+			}
+		}
+	}
+	return first(
+		func() error { return r.wants(all, 1, 0) },
+		func() error { r.advance(2 * time.Minute); return r.wants(some, 1, 0) }, // the week's
+		func() error { r.advance(28 * time.Hour); return r.wants(all, 1, 0) },
+		func() error { return r.wants(held, 1, 1) }, // its holder is gone
+		func() error { return r.back(quota.Return{Counter: stock, Exact: true}) },
+		func() error { return r.wants(stock, 101, 100) },
+		func() error { r.advance(7 * 24 * time.Hour); return r.wants(all, 101, 100) },
+		func() error {
+			for range 6 { // what goes back goes on, too
+				if err := r.back(slices.Repeat([]quota.Return{{Counter: bursts, N: 1 << 53, At: r.now()}}, 200)...); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+		func() error { return r.wants(bursts, 11, 10) },
 	)
 }
 

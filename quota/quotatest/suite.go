@@ -61,6 +61,7 @@ var clauses = []clause{
 	{"as many as there is room for", partly},
 	{"units go back where they were counted", goBack},
 	{"what was used beyond the limit is owed", owed},
+	{"no counter ends", noneEnds},
 	{"what is held is bounded", heldBounded},
 	{"what nobody renews is free again", heldRunsOut},
 	{"what is renewed is held as it is said", renewed},

@@ -17,7 +17,27 @@ $$;
 -- +goose StatementEnd
 
 -- +goose StatementBegin
--- The counter that ref names, or a new one.
+-- The counter where it begins at nought again, and its windows with it: so it never ends.
+CREATE FUNCTION tenancy_quota_rebased(c tenancy_quota_counters) RETURNS tenancy_quota_counters LANGUAGE plpgsql IMMUTABLE AS $$
+DECLARE
+    key text;
+    s   bigint[];
+BEGIN
+    FOR key, s IN SELECT k, translate(w::text, '[]', '{}') FROM jsonb_each(c.windows) e (k, w) LOOP
+        FOR i IN 3 .. CASE WHEN key LIKE '%/strict' THEN 11 ELSE 3 END LOOP
+            s[i] := greatest(s[i] - c.used, -1152921504606846976);
+        END LOOP;
+        c.windows := c.windows || jsonb_build_object(key, to_jsonb(s));
+    END LOOP;
+    c.used := 0;
+    RETURN c;
+END
+$$;
+-- +goose StatementEnd
+
+-- +goose StatementBegin
+-- The counter that ref names, or a new one. Numbers of units go up to 2^60, far beyond all
+-- limits; a request, which has at most 400 steps of 2^53, takes no sum of them past 2^63.
 CREATE FUNCTION tenancy_quota_counter(who text, ref jsonb) RETURNS tenancy_quota_counters LANGUAGE plpgsql STABLE AS $$
 DECLARE
     c tenancy_quota_counters;
@@ -26,6 +46,8 @@ BEGIN
         WHERE t.tenant = who AND t.kind = ref->>'kind' AND t.name = ref->>'name' AND t.key = ref->>'key';
     IF NOT FOUND THEN
         c := ROW(who, ref->>'kind', ref->>'name', ref->>'key', 0, 0, 0, '{}', '{}', NULL);
+    ELSIF c.used > 1152921504606846976 THEN
+        c := tenancy_quota_rebased(c);
     END IF;
     RETURN c;
 END
@@ -167,7 +189,7 @@ $$;
 -- The counter of which the holder holds n units until then.
 CREATE FUNCTION tenancy_quota_held(c tenancy_quota_counters, holder text, n bigint, until bigint) RETURNS tenancy_quota_counters LANGUAGE plpgsql IMMUTABLE AS $$
 BEGIN
-    c.holders := CASE WHEN n > 0 THEN c.holders || jsonb_build_object(holder, jsonb_build_array(n, until)) ELSE c.holders - holder END;
+    c.holders := CASE WHEN n > 0 THEN c.holders || jsonb_build_object(holder, jsonb_build_array(least(n, 1152921504606846976), until)) ELSE c.holders - holder END;
     RETURN c;
 END
 $$;
@@ -185,7 +207,7 @@ DECLARE
 BEGIN
     c := tenancy_quota_live(c, at);
     IF top >= 0 THEN
-        room := top - c.kept - (SELECT coalesce(sum((h->>0)::bigint), 0) FROM jsonb_each(c.holders) e (k, h));
+        room := top - (SELECT least(c.kept + coalesce(sum((h->>0)::bigint), 0), 1152921504606846976) FROM jsonb_each(c.holders) e (k, h));
     END IF;
     IF fewest > 0 THEN
         n := least(n, greatest(room, fewest));
@@ -221,7 +243,7 @@ BEGIN
         before := coalesce(c.holders->holder, '[0, 0]');
         c := tenancy_quota_held(c, holder, (before->>0)::bigint - n, (before->>1)::bigint);
         IF c.kind = 'stock' THEN
-            c.kept := greatest(0, kept + CASE WHEN (r->>'exact')::boolean THEN 0 ELSE c.kept END);
+            c.kept := least(greatest(0, kept + CASE WHEN (r->>'exact')::boolean THEN 0 ELSE c.kept END), 1152921504606846976);
         END IF;
         RETURN c;
     END IF;
@@ -238,7 +260,7 @@ BEGIN
     IF (r->>'burst')::bigint > 0 AND (w->>'limit')::bigint > 0 THEN
         c.arrival := CASE
             WHEN n > 0 THEN -- save what was due since
-                c.arrival - greatest(0, tenancy_quota_muldiv_up(n, (w->>'length')::bigint, (w->>'limit')::bigint) - greatest(0, at - since))
+                greatest(0, c.arrival - greatest(0, tenancy_quota_muldiv_up(n, (w->>'length')::bigint, (w->>'limit')::bigint) - greatest(0, at - since)))
             ELSE tenancy_quota_later(greatest(c.arrival, at), tenancy_quota_muldiv_up(-n, (w->>'length')::bigint, (w->>'limit')::bigint))
         END;
     END IF;
