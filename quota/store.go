@@ -269,7 +269,3 @@ func (t *Terms) Ends(window int, now time.Time) (first, second time.Time) {
 
 // Length returns the length of a window; of a month, 30 days.
 func (w Window) Length() time.Duration { return w.Per.nominal() }
-
-// PartsOfStrict is how many parts a strict window has, each an eighth of its length:
-// a store keeps the counter at the begin of the last ones.
-const PartsOfStrict = count.Parts
