@@ -10,8 +10,17 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/tenancy-go/tenancy/internal/thorough"
 	"github.com/tenancy-go/tenancy/quota/internal/count"
 )
+
+// seeds is how many random runs there are.
+func seeds() uint64 {
+	if thorough.On() {
+		return 1000
+	}
+	return 60
+}
 
 // entry is what was counted of a rate, or is held, as a naive counter writes it down.
 type entry struct{ at, n int64 }
@@ -150,7 +159,7 @@ func pause(rnd *rand.Rand) int64 {
 // one that goes through all of the past.
 func TestAgainstModel(t *testing.T) {
 	t.Parallel()
-	for seed := range uint64(200) {
+	for seed := range seeds() {
 		rnd := rand.New(rand.NewPCG(seed, 7))
 		var all []pair
 		for _, kind := range []string{count.Rate, count.Rate, count.Concurrent, count.Stock} {
@@ -294,7 +303,7 @@ func forgets(t *testing.T, p pair, now int64) {
 // there was, no window has more than the limit.
 func TestStrictHoldsWhateverTheClock(t *testing.T) {
 	t.Parallel()
-	for seed := range uint64(300) {
+	for seed := range seeds() {
 		rnd := rand.New(rand.NewPCG(seed, 8))
 		w := window{Window: count.NewWindow("8s", "strict", 8e9, 1+rnd.Int64N(30), nil)}
 		c, m := count.New(), &model{spec: &count.Spec{Kind: count.Rate, Windows: []count.Window{w.Window}}}
@@ -327,7 +336,7 @@ func TestStrictHoldsWhateverTheClock(t *testing.T) {
 // says so.
 func TestBurstHolds(t *testing.T) {
 	t.Parallel()
-	for seed := range uint64(300) {
+	for seed := range seeds() {
 		rnd := rand.New(rand.NewPCG(seed, 9))
 		limit, burst := 1+rnd.Int64N(100), 1+rnd.Int64N(20)
 		m := &model{spec: &count.Spec{Kind: count.Rate, Burst: burst, Windows: []count.Window{count.NewWindow("minute", "rolling", 60e9, limit, nil)}}}
