@@ -94,9 +94,9 @@ func (s *MemoryStore) charges(t Taking) []count.Asked {
 
 // spec returns t as counters are held to it.
 func (t *Terms) spec() *count.Spec {
-	s := &count.Spec{Kind: string(t.Kind), Burst: t.Burst, Max: t.Max}
-	for _, w := range t.Windows {
-		s.Windows = append(s.Windows, count.NewWindow(string(w.Per), string(w.Roll), int64(w.Length()), w.Limit, t.Zone))
+	s := &count.Spec{Kind: string(t.Kind), Windows: make([]count.Window, len(t.Windows)), Burst: t.Burst, Max: t.Max}
+	for i, w := range t.Windows {
+		s.Windows[i] = count.NewWindow(string(w.Per), string(w.Roll), int64(w.Length()), w.Limit, t.Zone)
 	}
 	return s
 }

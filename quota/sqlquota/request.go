@@ -94,11 +94,11 @@ func reading(id tenant.ID, counters []quota.Counter, now time.Time) (*request, e
 func (r *request) terms(c quota.Counter, now time.Time) terms {
 	t := terms{
 		Slot: r.slot(newRef(c)), Windows: make([]window, len(c.Terms.Windows)), Burst: c.Terms.Burst, Max: c.Terms.Max,
-		spec: count.Spec{Kind: string(c.Terms.Kind), Burst: c.Terms.Burst, Max: c.Terms.Max},
+		spec: count.Spec{Kind: string(c.Terms.Kind), Windows: make([]count.Window, len(c.Terms.Windows)), Burst: c.Terms.Burst, Max: c.Terms.Max},
 	}
 	for i, w := range c.Terms.Windows {
 		counted := count.NewWindow(string(w.Per), string(w.Roll), int64(w.Length()), w.Limit, c.Terms.Zone)
-		t.spec.Windows = append(t.spec.Windows, counted)
+		t.spec.Windows[i] = counted
 		t.Windows[i] = window{Key: counted.Key, Roll: w.Roll, Length: counted.Length, Limit: w.Limit}
 		if w.Roll == quota.Calendar {
 			t.Windows[i].Ends = ends(c.Terms, i, now)
