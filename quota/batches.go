@@ -96,10 +96,12 @@ func (b *batches) carry(together []*question) {
 	heard := false
 	for i, a := range b.to.TakeBatch(ctx, takings) {
 		q := together[i]
-		if q.taken, q.heard = a.Taken, answered; a.Err != nil {
+		if a.Err != nil {
 			q.heard = unknown
+			continue
 		}
-		heard = heard || a.Err == nil
+		q.taken, q.heard, heard = a.Taken, answered, true
+		b.s.ahead.Store(instant(a.Taken.At) - b.s.clk.exact())
 	}
 	b.s.heard(context.Background(), heard)
 }

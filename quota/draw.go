@@ -8,7 +8,7 @@ import "context"
 func (a *Account) drawAll(ctx context.Context, s *accountState, parts []part) (d Decision, silent bool) {
 	for i := range parts {
 		p := &parts[i]
-		if p.drawn != nil || p.claim.N == 0 || p.claim.N > p.limit.Lease {
+		if p.drawn != nil || p.claim.N == 0 || p.limit.Lease == 0 || p.claim.N > maxLease {
 			continue
 		}
 		l := s.entry(p.claim.Limit).leaseOf(a, p.claim)
@@ -116,7 +116,7 @@ func (f *refill) await(ctx context.Context, s *sharing) bool {
 // if there is none, or a longer way to go.
 func (a *Account) takeLeased(ctx context.Context, limit Ref, n int64) (Decision, bool) {
 	e := at(a.state.Load().ledger, limit.index)
-	if e == nil || e.lease == nil || e.limit.Kind != Rate || n < 1 || n > e.limit.Lease {
+	if e == nil || e.lease == nil || e.limit.Kind != Rate || n < 1 || n > maxLease {
 		return Decision{}, false
 	}
 	now := e.limit.rule.now(a.e.clk)

@@ -339,6 +339,19 @@ func TestLeasedPlansChange(t *testing.T) {
 		}
 		assert.Equal(t, int64(302), used)
 		assert.Equal(t, used, storeUsed(t, store, "vast"))
+		text := `{"version": 4, "plans": {"p": {"limits": {"vast": {"windows": {"hour": 400}, "lease": 10}}}}}`
+		require.NoError(t, source.SetCatalog(parse(t, text)))
+		time.Sleep(11 * time.Second)
+		for range 3 {
+			take()
+			synctest.Wait()
+		}
+		require.NoError(t, source.SetCatalog(parse(t, `{"version": 5, "plans": {"p": {"limits": {"other": {"windows": {"hour": 1}}}}}}`)))
+		time.Sleep(11 * time.Second)
+		take()
+		synctest.Wait()
+		d := acmeOf(t, e).Take(t.Context(), e.Ref("vast"), 1)
+		assert.Equal(t, quota.CauseNotInPlan, d.Cause(), "a limit that is no longer in the plan has no lease")
 		closeAll(t, []*quota.Enforcer{e})
 	})
 }

@@ -118,7 +118,7 @@ func (l *lease) amount(need int64) (*limit, int64) {
 	defer l.mu.Unlock()
 	now, replicas := l.account.e.clk.exact(), l.account.e.shared.replicas
 	if l.asked != 0 && now-l.asked < growWithin {
-		l.size = max(1, 2*l.size)
+		l.size = max(need, 2*l.size)
 	}
 	l.asked = now
 	l.size = min(l.size, l.limit.Lease)

@@ -213,6 +213,8 @@ func (a *Account) ledger(plan *compiled, levels map[int]int64) []*entry {
 		if l != nil {
 			e.enter(a.e, levels[i])
 			e.enterLease(a, Ref{name: l.name, index: i})
+		} else {
+			e.lease, e.leases = nil, nil
 		}
 		ledger[i] = e
 	}
