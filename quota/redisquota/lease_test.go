@@ -151,3 +151,38 @@ func leasedEnforcer(t *testing.T, store quota.Store, downs, ups *atomic.Int64, o
 	require.NoError(t, err)
 	return e
 }
+
+// counting counts the Takings that a store is asked for.
+type counting struct {
+	quota.Batcher
+	takings atomic.Int64
+}
+
+func (c *counting) Take(ctx context.Context, t quota.Taking) (quota.Taken, error) {
+	c.takings.Add(1)
+	return c.Batcher.Take(ctx, t)
+}
+
+func (c *counting) TakeBatch(ctx context.Context, takings []quota.Taking) []quota.Answer {
+	c.takings.Add(int64(len(takings)))
+	return c.Batcher.TakeBatch(ctx, takings)
+}
+
+// TestLeasesSpareCalls makes ten thousand decisions in some hundred calls, and hands back
+// what nobody uses.
+func TestLeasesSpareCalls(t *testing.T) {
+	t.Parallel()
+	store := &counting{Batcher: open(t, connect(t, redistest.Start(t).Addr()))}
+	var downs, ups atomic.Int64
+	e := leasedEnforcer(t, store, &downs, &ups, quota.WithLeasePatience(time.Second), quota.WithStoreTimeout(time.Second))
+	r := newTenants(t, e, 2)
+	for range 5000 {
+		for i := range r.accounts {
+			require.True(t, r.take(i, "shared").OK)
+		}
+	}
+	assert.Zero(t, r.degraded)
+	assert.Less(t, store.takings.Load(), int64(300))
+	require.NoError(t, e.Close(t.Context()))
+	r.agree(t)
+}
