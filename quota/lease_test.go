@@ -302,6 +302,13 @@ func leasedOutage(t *testing.T, fail func(f *flaky, on bool)) {
 	assert.Equal(t, int64(50), storeUsed(t, store, "lax"))
 	assert.Contains(t, kinds(r), quota.StoreDown)
 	assert.Contains(t, kinds(r), quota.StoreUp)
+	degraded := int64(0)
+	for _, e := range r.events {
+		if e.Kind == quota.Degraded && e.Limit == "lax" {
+			degraded += e.N
+		}
+	}
+	assert.Equal(t, int64(50), degraded)
 	closeAll(t, []*quota.Enforcer{e})
 }
 

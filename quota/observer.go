@@ -35,6 +35,9 @@ const (
 	// Shadowed means that a decision would have refused, but that the limit is only
 	// there to look at.
 	Shadowed EventKind = "shadowed"
+	// Degraded means that a limit let in what the store that replicas share could not say:
+	// see Decision.Degraded.
+	Degraded EventKind = "degraded"
 	// StoreDown means that the store that replicas share does not answer: limits do what
 	// their Outage says. It is of no tenant.
 	StoreDown EventKind = "store down"

@@ -41,7 +41,7 @@ func defaults() config {
 		storeTimeout:  50 * time.Millisecond,
 		storeTTL:      30 * time.Second,
 		replicas:      1,
-		leasePatience: 400 * time.Microsecond,
+		leasePatience: -1,
 		levels:        func(context.Context, tenant.ID, string) (int64, error) { return 0, nil },
 	}
 }
@@ -176,11 +176,14 @@ func WithStoreTTL(ttl time.Duration) Option {
 }
 
 // WithLeasePatience bounds how long a decision by a limit with a Lease waits for the store
-// where nothing was taken ahead, as for the first request of a tenant: 400 microseconds by
-// default. Once a decision has waited in vain nobody waits until the store has answered,
-// and each limit does what its Outage says. With zero nobody ever waits.
+// where nothing was taken ahead, as for the first request of a tenant: as long as
+// [WithStoreTimeout] says by default. Once a decision has waited in vain nobody waits until
+// the store has answered, and each limit does what its Outage says. With zero nobody ever
+// waits.
 //
-// Where limits are to refuse then ([Close]), it should be well above what an answer takes.
+// A service that must never wait sets it to half a millisecond, and has to live with this:
+// a store that is well but takes longer for an answer is one that cannot say. Limits to
+// [Close] refuse then, and those to [Share] let in what the store may have none of.
 func WithLeasePatience(limit time.Duration) Option {
 	return func(c *config) {
 		c.need(limit >= 0, "WithLeasePatience", "a duration")

@@ -21,6 +21,7 @@ import (
 //	  sso: true
 //	resources:
 //	  models: {allow: ["small-*", large-2], deny: ["*-preview"]}
+//	database: {statement_timeout: 10s, connections: 5}
 type Plan struct {
 	Name      string
 	Title     string // for people
@@ -47,6 +48,11 @@ const Unlimited = -1
 
 // Limit bounds what a tenant may use of one thing. A limit of [Rate] without windows
 // lets everything in.
+//
+// Its written form has the fields kind, windows, max, burst, warn, grace, per, outage,
+// payment, shadow and lease. Windows are an object of limits by period: second, minute,
+// hour, day, week, month, or a length such as 90s. Numbers may be sizes, such as 10GiB or
+// 10MB, and max may be unlimited.
 type Limit struct {
 	Kind    Kind
 	Windows []Window // of Rate
@@ -58,8 +64,9 @@ type Limit struct {
 	Outage  Outage   // what to do when the store cannot say
 	Payment bool     // more is a matter of paying: 402 instead of 403 where waiting does not help
 	Shadow  bool     // counts and reports, and refuses nothing
-	// With a [Store], a process may take up to so many units ahead, to let in without
-	// asking; 0 asks for each decision. See [WithStore].
+	// With a [Store], a process may take up to so many units ahead of each counter, also of
+	// each key, to let in without asking: up to 2^30; 0 asks for each decision. Without a
+	// store it does nothing. Limits of Bandwidth, and with Shadow, have none.
 	Lease int64
 }
 

@@ -31,8 +31,11 @@ func WriteError(w http.ResponseWriter, r *http.Request, err error) {
 }
 
 // StatusOf returns the status that WriteError answers err with, for hosts with pages of
-// their own.
+// their own: 200 for no error.
 func StatusOf(err error) int {
+	if err == nil {
+		return http.StatusOK
+	}
 	if status := problemOf(err).Status; status >= http.StatusBadRequest {
 		return status
 	}

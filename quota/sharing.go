@@ -52,6 +52,9 @@ func newSharing(c *config, clk *clock) *sharing {
 		s.batches = &batches{s: s, to: b, lanes: make(map[string]*lane)}
 	}
 	s.leases.clk, s.patience.limit = clk, c.leasePatience
+	if c.leasePatience < 0 {
+		s.patience.limit = c.storeTimeout
+	}
 	return s
 }
 
@@ -337,6 +340,11 @@ func (a *Account) decideAlone(ctx context.Context, s *accountState, g *Grant, pa
 	}
 	g.parts = parts
 	a.tell(ctx, parts)
+	for i := range parts {
+		if p := &parts[i]; p.alone {
+			a.event(ctx, Event{Kind: Degraded}, p.claim)
+		}
+	}
 	least.code |= degradedBit
 	return least
 }

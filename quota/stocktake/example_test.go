@@ -14,7 +14,7 @@ import (
 // strategy.Size.
 func Example() {
 	catalog, err := quota.ParseCatalog([]byte(`{"version": 1, "default": "free", "plans": {
-		"free": {"limits": {"database": {"kind": "stock", "max": "1KiB"}}}}}`))
+		"free": {"limits": {"db_size": {"kind": "stock", "max": "1KiB"}}}}}`))
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -31,7 +31,7 @@ func Example() {
 		return
 	}
 	size := func(context.Context, tenant.Tenant) (int64, error) { return 1000, nil }
-	collector, err := stocktake.New(enforcer, store, "database", size)
+	collector, err := stocktake.New(enforcer, store, "db_size", size)
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -48,8 +48,8 @@ func Example() {
 		fmt.Println(err)
 		return
 	}
-	_, decision := account.Claim(ctx, quota.Claim{Limit: enforcer.Ref("database"), N: 100})
+	_, decision := account.Claim(ctx, quota.Claim{Limit: enforcer.Ref("db_size"), N: 100})
 	fmt.Println(decision.Err())
 	// Output:
-	// quota: limit exceeded: database
+	// quota: limit exceeded: db_size
 }
