@@ -18,7 +18,6 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/tenancy-go/tenancy/internal/thorough"
 	"github.com/tenancy-go/tenancy/quota"
 	"github.com/tenancy-go/tenancy/tenant"
 )
@@ -173,10 +172,7 @@ func inventKeys(ctx context.Context, t *testing.T, limiter *quota.KeyedLimiter) 
 	var before, after runtime.MemStats
 	runtime.GC()
 	runtime.ReadMemStats(&before)
-	least := 300_000
-	if thorough.On() {
-		least = 10_000_000
-	}
+	least := runs(300_000, 10_000_000)
 	invented := 0
 	for ; ctx.Err() == nil || invented < least; invented++ {
 		limiter.Take(fmt.Sprintf("invented-%d", invented), 1)

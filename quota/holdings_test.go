@@ -70,7 +70,7 @@ func TestACrowdDoesNotKeepWhatIsHeldFromBeingRenewed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := distantEnforcer(t)
 		var held atomic.Int64
-		crowd(t, 4, 2*time.Minute, func(ctx context.Context, _ int) {
+		crowd(t, 4, 45*time.Second, func(ctx context.Context, _ int) {
 			if _, d := acmeOf(t, e).Claim(ctx, quota.Claim{Limit: e.Ref("streams"), N: 1}); d.OK {
 				held.Add(1)
 			}

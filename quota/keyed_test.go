@@ -46,7 +46,7 @@ func TestKeysTogether(t *testing.T) {
 	for worker := range 8 {
 		wg.Go(func() {
 			rnd := rand.New(rand.NewPCG(uint64(worker), 4))
-			for range 30_000 {
+			for range runs(10_000, 30_000) {
 				key := rnd.IntN(keys)
 				if limiter.Take(fmt.Sprint(key), 1).OK {
 					taken[key].Add(1)
@@ -79,7 +79,7 @@ func TestFloodOfKeys(t *testing.T) {
 	runtime.GC()
 	runtime.ReadMemStats(&before)
 	taken := make(map[string]int)
-	for i := range 300_000 {
+	for i := range runs(100_000, 300_000) {
 		key := fmt.Sprintf("invented-%d", i%50_000)
 		if limiter.Take(key, 1).OK {
 			taken[key]++

@@ -162,7 +162,7 @@ func TestLeasesInEveryWindow(t *testing.T) {
 		}
 		var strict []admitted
 		total := int64(0)
-		for range 20_000 {
+		for range runs(5_000, 20_000) {
 			e := all[random.IntN(len(all))]
 			c := quota.Claim{Limit: e.Ref("strict"), N: 1 + random.Int64N(3)}
 			g, d := acmeOf(t, e).Claim(t.Context(), c)

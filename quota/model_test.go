@@ -277,7 +277,7 @@ func TestCancelAgainstModel(t *testing.T) {
 // TestStrictNeverExceeds lays windows of the length everywhere over what was let in.
 func TestStrictNeverExceeds(t *testing.T) {
 	t.Parallel()
-	for run := range 100 {
+	for run := range runs(25, 100) {
 		rnd := rand.New(rand.NewPCG(uint64(run), 3))
 		w := quota.Window{Per: quota.Every(time.Duration(1+rnd.IntN(100)) * time.Second), Limit: 1 + rnd.Int64N(50), Roll: quota.Strict}
 		r := newRig(t, time.Unix(1_800_000_000, rnd.Int64N(1e9)), []quota.Window{w}, "UTC")

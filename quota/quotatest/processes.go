@@ -23,23 +23,20 @@ const (
 	replicaTTL = 5 * time.Second // long enough for a machine with much else to do
 )
 
-// planEnv says which plan replicas are to follow: exact, or leased.
-const planEnv = "TENANCY_QUOTA_PLAN"
-
 const replicaPlans = `{"version": 1, "plans": {
 	"exact": {"limits": {
-		"requests": {"windows": {"day": 1500, "month": 1000}},
-		"users": {"per": "key", "windows": {"24h": 200}},
+		"requests": {"windows": {"day": 600, "month": 400}},
+		"users": {"per": "key", "windows": {"24h": 100}},
 		"bursts": {"windows": {"24h": 8640}, "burst": 200},
 		"streams": {"kind": "concurrent", "max": 20},
-		"storage": {"kind": "stock", "max": 500}
+		"storage": {"kind": "stock", "max": 250}
 	}},
 	"leased": {"limits": {
-		"requests": {"windows": {"day": 1500, "month": 1000}, "lease": 50},
-		"users": {"per": "key", "windows": {"24h": 200}, "lease": 20},
+		"requests": {"windows": {"day": 600, "month": 400}, "lease": 50},
+		"users": {"per": "key", "windows": {"24h": 100}, "lease": 20},
 		"bursts": {"windows": {"24h": 8640}, "burst": 200, "lease": 50},
 		"streams": {"kind": "concurrent", "max": 20, "lease": 4},
-		"storage": {"kind": "stock", "max": 500, "lease": 25}
+		"storage": {"kind": "stock", "max": 250, "lease": 25}
 	}}
 }}`
 
@@ -49,14 +46,14 @@ type counts struct{ Requests, Users, Bursts, Streams, Storage int64 }
 // bounds are what all replicas together may be granted, at least and at most.
 func bounds(plan string) (least, most counts) {
 	const refilled = 12 // of a burst, in two minutes
-	most = counts{1000, 200, 200 + refilled, 20, 500}
+	most = counts{400, 100, 200 + refilled, 20, 250}
 	if plan == "exact" {
-		return counts{1000, 200, 200, 20, 500}, most
+		return counts{400, 100, 200, 20, 250}, most
 	}
 	most.Bursts += 200 / 2
 	// A claim of five may find less than that at each replica, and a refusal is believed for
 	// a moment.
-	return counts{900, 180, 180, 16, 450}, most
+	return counts{360, 90, 180, 16, 200}, most
 }
 
 func (c counts) within(least, most counts) bool {
@@ -66,6 +63,10 @@ func (c counts) within(least, most counts) bool {
 		between(c.Storage, least.Storage, most.Storage)
 }
 
+// plans are what replicas follow, one after the other: limits that ask the store for each
+// decision, and limits with leases.
+var plans = []string{"exact", "leased"}
+
 // TestProcesses runs eight replicas as processes of their own over one store, first with
 // limits that ask it for each decision, and then with leases: all together are granted
 // exactly the limits, or what leases may, and what those held that are killed is free
@@ -73,20 +74,37 @@ func (c counts) within(least, most counts) bool {
 // store by the environment variable ReplicaEnv, set to at, and calls RunReplica.
 // Store is a client of the same data.
 func TestProcesses(t *testing.T, store quota.Store, name, at string) {
-	for _, plan := range []string{"exact", "leased"} {
-		t.Run(plan, func(t *testing.T) { testProcesses(t, store, plan, name, at) })
+	var all [replicas]*replica
+	for i := range all {
+		all[i] = startReplica(t, name, at)
+	}
+	kept := make(map[string]int64)
+	for _, plan := range plans {
+		sum := race(t, all[:])
+		if least, most := bounds(plan); !sum.within(least, most) {
+			t.Errorf("%s: %d replicas were granted %+v, want %+v to %+v", plan, replicas, sum, least, most)
+		}
+		kept[plan] = sum.Storage
+	}
+	for i, r := range all {
+		if i%2 == 0 {
+			r.say(t, "close")
+			_ = r.hear(t)
+		}
+		_ = r.cmd.Process.Kill() // SIGKILL, where there is one
+		_ = r.cmd.Wait()
+	}
+	for _, plan := range plans {
+		awaitFree(t, store, tenantOf(plan), kept[plan])
 	}
 }
 
-func testProcesses(t *testing.T, store quota.Store, plan, name, at string) {
-	var all [replicas]*replica
-	for i := range all {
-		all[i] = startReplica(t, plan, name, at)
-	}
+// race has all take what they can get, and returns what they got.
+func race(t *testing.T, all []*replica) (sum counts) {
+	t.Helper()
 	for _, r := range all {
 		r.say(t, "go")
 	}
-	var sum counts
 	for _, r := range all {
 		var c counts
 		if err := json.Unmarshal([]byte(r.hear(t)), &c); err != nil {
@@ -98,20 +116,7 @@ func testProcesses(t *testing.T, store quota.Store, plan, name, at string) {
 		sum.Streams += c.Streams
 		sum.Storage += c.Storage
 	}
-	if least, most := bounds(plan); !sum.within(least, most) {
-		t.Errorf("%d replicas were granted %+v, want %+v to %+v", replicas, sum, least, most)
-	} else {
-		t.Logf("%d replicas were granted %+v", replicas, sum)
-	}
-	for i, r := range all {
-		if i%2 == 0 {
-			r.say(t, "close")
-			_ = r.hear(t)
-		}
-		_ = r.cmd.Process.Kill() // SIGKILL, where there is one
-		_ = r.cmd.Wait()
-	}
-	awaitFree(t, store, tenantOf(plan), sum.Storage)
+	return sum
 }
 
 // tenantOf returns whose limits replicas use up.
@@ -120,7 +125,7 @@ func tenantOf(plan string) tenant.ID { return tenant.ID("acme-" + plan) }
 // awaitFree waits until the store has given up what the dead held, and has what was kept.
 func awaitFree(t *testing.T, store quota.Store, id tenant.ID, kept int64) {
 	t.Helper()
-	streams, storage := holding(quota.Concurrent, "streams", 20), holding(quota.Stock, "storage", 500)
+	streams, storage := holding(quota.Concurrent, "streams", 20), holding(quota.Stock, "storage", 250)
 	deadline := time.Now().Add(10 * replicaTTL)
 	for {
 		levels, err := store.Read(t.Context(), id, []quota.Counter{streams, storage})
@@ -144,10 +149,10 @@ type replica struct {
 	out *bufio.Scanner
 }
 
-func startReplica(t *testing.T, plan, name, at string) *replica {
+func startReplica(t *testing.T, name, at string) *replica {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run", "^"+name+"$")
-	cmd.Env = append(os.Environ(), ReplicaEnv+"="+at, planEnv+"="+plan)
+	cmd.Env = append(os.Environ(), ReplicaEnv+"="+at)
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
 	if err != nil {
@@ -200,20 +205,21 @@ func runReplica(ctx context.Context, store quota.Store, in io.Reader, out io.Wri
 	if err != nil {
 		return err
 	}
-	plan := os.Getenv(planEnv)
-	account, err := e.Account(tenant.NewContext(ctx, tenant.Tenant{ID: tenantOf(plan), Plan: plan}))
-	if err != nil {
-		return err
-	}
 	commands := bufio.NewScanner(in)
 	fmt.Fprintln(out, "ready")
-	commands.Scan()
-	c, err := takeAll(ctx, e, account)
-	if err != nil {
-		return err
-	}
-	if err := json.NewEncoder(out).Encode(c); err != nil {
-		return err
+	for _, plan := range plans {
+		account, err := e.Account(tenant.NewContext(ctx, tenant.Tenant{ID: tenantOf(plan), Plan: plan}))
+		if err != nil {
+			return err
+		}
+		commands.Scan()
+		c, err := takeAll(ctx, e, account)
+		if err != nil {
+			return err
+		}
+		if err := json.NewEncoder(out).Encode(c); err != nil {
+			return err
+		}
 	}
 	if commands.Scan(); commands.Text() == "close" {
 		err = e.Close(ctx)
