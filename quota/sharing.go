@@ -368,13 +368,13 @@ func (s *sharing) owe(id tenant.ID, p *part, resolved bool) {
 func (s *sharing) resolve(l lost, letIn bool) {
 	t := l.taking
 	s.settler.ask(t, l.sent+int64(askedFor), func(taken Taken, heard bool) {
-		for _, c := range t.Charges {
+		for i, c := range t.Charges {
 			switch {
 			case c.Terms.Kind != Rate:
 				s.holdings.assume(t.Tenant, c.Counter, 0) // says what is held
 			case !heard:
 			case taken.OK && !letIn:
-				s.settler.add(t.Tenant, Return{Counter: c.Counter, N: c.N, At: taken.At}, nil)
+				s.settler.add(t.Tenant, Return{Counter: c.Counter, N: taken.Granted[i].N, At: taken.At}, nil)
 			case letIn && !taken.OK:
 				s.settler.add(t.Tenant, Return{Counter: c.Counter, N: -c.N}, nil)
 			}
