@@ -185,11 +185,9 @@ func TestALeaseDoesNotHoldWhatItHandsBack(t *testing.T) {
 			store := &silent{Store: quota.NewMemoryStore(time.Now)}
 			e := leasing(t, 1, store)[0]
 			c := customer{acmeOf(t, e), t, e}
-			for range 3 {
-				c.claim("storage", 1).Cancel(t.Context())
-				synctest.Wait()
-			}
-			require.EqualValues(t, 3, storeUsed(t, store.Store, "storage"), "ahead")
+			c.claim("storage", 3).Cancel(t.Context())
+			synctest.Wait()
+			require.Positive(t, storeUsed(t, store.Store, "storage"), "ahead")
 			store.mode.Store(mode)
 			_, d := c.Claim(t.Context(), quota.Claim{Limit: e.Ref("storage"), N: 20})
 			require.Equal(t, quota.CauseUnavailable, d.Cause())

@@ -71,17 +71,29 @@ func (l *lease) spare() int64 {
 }
 
 // giveBack takes n units back that take let in at the time at. It reports false if they
-// can be of no use any more.
+// can be of no use any more, or were more than may be ahead.
 func (l *lease) giveBack(n, at int64) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.stale || l.at.Load() != at || l.isWorn() {
+	if l.stale || l.at.Load() != at || l.isWorn() || l.spare()+n > l.most() {
 		return false
+	}
+	if early := l.early.Load(); early != never {
+		l.early.CompareAndSwap(early, early+n) // that there is more again is no reason to fetch
 	}
 	l.ceiling.Add(n)
 	l.refusal.Store(nil)
 	l.list()
 	return true
+}
+
+// most is how many units may be ahead. All replicas together have half of a burst at most.
+// It is called under mu.
+func (l *lease) most() int64 {
+	if burst := l.limit.Burst; burst > 0 {
+		return min(l.limit.Lease, burst/(2*l.account.e.shared.replicas))
+	}
+	return l.limit.Lease
 }
 
 // isWorn reports whether the counter has gone so far that nothing may be added.

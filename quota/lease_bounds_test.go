@@ -72,3 +72,62 @@ func TestLeaseLosesItsAnswer(t *testing.T) {
 		closeAll(t, all)
 	})
 }
+
+// TestLeaseGivesUpWhatIsFree holds one after the other in one process: however often, it
+// keeps no more than its lease from the others. Nor does it when many are free at once.
+func TestLeaseGivesUpWhatIsFree(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := quota.NewMemoryStore(time.Now)
+		all, _ := leasingBy(t, `"x": {"kind": "concurrent", "max": 200, "lease": 10}`, 2, []quota.Store{store})
+		e := all[0]
+		hold := func() *quota.Grant {
+			g, d := acmeOf(t, e).Claim(t.Context(), quota.Claim{Limit: e.Ref("x"), N: 1})
+			require.NoError(t, d.Err())
+			return g
+		}
+		for range 5000 {
+			g := hold()
+			time.Sleep(time.Millisecond)
+			g.Done()
+		}
+		assert.LessOrEqual(t, countedBy(t, store, e, "x"), int64(20))
+		grants := make([]*quota.Grant, 150)
+		for i := range grants {
+			grants[i] = hold()
+			synctest.Wait()
+		}
+		for _, g := range grants {
+			g.Done()
+		}
+		for range 10 {
+			hold().Done()
+			time.Sleep(100 * time.Millisecond)
+		}
+		assert.LessOrEqual(t, countedBy(t, store, e, "x"), int64(20))
+		closeAll(t, all)
+	})
+}
+
+// TestLeaseKeepsToTheBurst cancels all of a burst, again and again: what is ahead is no
+// more than half of it.
+func TestLeaseKeepsToTheBurst(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		all, _ := leasingBy(t, `"x": {"windows": {"hour": 36000}, "burst": 40, "lease": 100}`, 1, []quota.Store{quota.NewMemoryStore(time.Now)})
+		e, n := all[0], int64(40)
+		for range 6 {
+			g, d := acmeOf(t, e).Claim(t.Context(), quota.Claim{Limit: e.Ref("x"), N: n})
+			require.NoError(t, d.Err())
+			g.Cancel(t.Context())
+			n = 1
+			time.Sleep(900 * time.Millisecond)
+		}
+		burst := 0
+		for claimed(t, e, "x", 1) {
+			burst++
+		}
+		assert.LessOrEqual(t, burst, 60)
+		closeAll(t, all)
+	})
+}

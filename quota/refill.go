@@ -123,8 +123,8 @@ func (l *lease) amount(need int64) (*limit, int64) {
 	l.asked = now
 	l.size = min(l.size, l.limit.Lease)
 	ahead := min(l.size, l.left.Load()/(2*replicas))
-	if burst := l.limit.Burst; burst > 0 {
-		ahead = min(ahead, burst/(2*replicas))
+	if l.limit.Burst > 0 {
+		ahead = min(ahead, l.most()-l.spare())
 	}
 	return l.limit, min(max(need, l.wanted)+max(0, ahead), maxUnits)
 }
