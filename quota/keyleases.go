@@ -9,22 +9,25 @@ type keyLeases struct {
 	m     map[string]*lease
 }
 
-// enterLease gives e a lease where its limit has one, and takes it away where it has none:
-// what it holds goes back when it is swept.
+// enterLease gives e leases where its limit has them, and ends those of other terms: what
+// they hold goes back when they are swept.
 func (e *entry) enterLease(a *Account, ref Ref) {
 	l := e.limit
-	switch {
-	case a.e.shared == nil || l.Lease == 0 || l.Kind == Rate && len(l.rule.windows) == 0:
-		e.lease, e.leases = nil, nil
-	case l.Per == PerKey:
-		e.lease, e.leases = nil, orNew(e.leases)
-		e.leases.follow(l)
-	default:
-		if e.lease == nil {
-			e.lease = &lease{account: a, ref: ref}
-		}
+	leased := a.e.shared != nil && l != nil && l.Lease > 0 && (l.Kind != Rate || len(l.rule.windows) > 0)
+	one, many := leased && l.Per != PerKey, leased && l.Per == PerKey
+	if e.lease != nil && (!one || !e.lease.follow(l)) {
+		e.lease.end()
+		e.lease = nil
+	}
+	if e.leases != nil && (!many || !e.leases.follow(l)) {
+		e.leases.end()
 		e.leases = nil
-		e.lease.follow(l)
+	}
+	switch {
+	case one && e.lease == nil:
+		e.lease = &lease{account: a, ref: ref, limit: l}
+	case many && e.leases == nil:
+		e.leases = &keyLeases{limit: l}
 	}
 }
 
@@ -60,17 +63,29 @@ func (k *keyLeases) of(a *Account, c Claim) *lease {
 	return l
 }
 
-// follow puts the leases under limit.
-func (k *keyLeases) follow(limit *limit) {
+// follow puts the leases under limit, if stores hold counters to that as before.
+func (k *keyLeases) follow(limit *limit) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.limit != nil && k.limit.Lease == limit.Lease && k.limit.terms.same(limit.terms) {
-		return
+	if !k.limit.terms.same(limit.terms) {
+		return false
 	}
+	if k.limit != limit {
+		for _, l := range k.m {
+			l.follow(limit)
+		}
+		k.limit = limit
+	}
+	return true
+}
+
+// end ends all.
+func (k *keyLeases) end() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
 	for _, l := range k.m {
-		l.follow(limit)
+		l.end()
 	}
-	k.limit = limit
 }
 
 // forget gives up l, which has nothing.

@@ -33,7 +33,7 @@ type lease struct {
 
 	mu     sync.Mutex // guards what follows, and writes of what is above save used
 	limit  *limit
-	stale  bool  // of another limit by now: nothing of it is of use
+	stale  bool  // it is over: nothing of it is of use
 	until  int64 // the end of the window, by the store's time
 	size   int64 // how many units to take ahead
 	asked  int64 // when the store was asked last
@@ -106,12 +106,17 @@ func (l *lease) fill(sent, counted int64, g Granted) {
 	if l.limit.Kind != Rate {
 		at, until, edge = 0, 0, sent+int64(l.account.e.shared.ttl)
 	}
+	if limit := l.limit; l.stale {
+		l.mu.Unlock()
+		l.handBack(limit, g.N, counted)
+		return
+	}
 	var back, from int64
-	if l.stale || until != l.until {
+	if until != l.until {
 		back, from = l.empty(), l.at.Load()
 		l.at.Store(at)
 		l.edge.Store(edge)
-		l.stale, l.until = false, until
+		l.until = until
 	} else if edge > l.edge.Load() {
 		l.edge.Store(edge)
 	}
@@ -161,14 +166,24 @@ func (l *lease) extend(until int64) {
 	}
 }
 
-// follow puts l under limit. What was taken under other terms is of no use.
-func (l *lease) follow(limit *limit) {
+// follow puts l under limit, if stores hold the counter to that as before. Otherwise it
+// reports false and l is over: what was taken under other terms is of no use.
+func (l *lease) follow(limit *limit) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.limit != nil && !l.limit.terms.same(limit.terms) {
+	if !l.limit.terms.same(limit.terms) {
 		l.retire()
+		return false
 	}
 	l.limit = limit
+	return true
+}
+
+// end is for a lease that nobody is to draw from any more.
+func (l *lease) end() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.retire()
 }
 
 // retire ends what l has, which goes back at the next sweep. It is called under mu.
@@ -209,6 +224,9 @@ func (l *lease) list() {
 
 // same reports whether stores hold counters to other as they do to t.
 func (t *Terms) same(other *Terms) bool {
+	if t == other {
+		return true
+	}
 	if t.Kind != other.Kind || t.Burst != other.Burst || t.Max != other.Max || len(t.Windows) != len(other.Windows) ||
 		t.Zone.String() != other.Zone.String() {
 		return false

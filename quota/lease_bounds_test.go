@@ -131,3 +131,104 @@ func TestLeaseKeepsToTheBurst(t *testing.T) {
 		closeAll(t, all)
 	})
 }
+
+// TestLeaseEndsWithItsTerms changes limits while units are ahead, held and on their way:
+// none is let in by another limit, and each goes back to the windows that it was counted in.
+func TestLeaseEndsWithItsTerms(t *testing.T) {
+	t.Parallel()
+	const held, rate = `"x": {"kind": "concurrent", "max": 5, "lease": 2}`, `"x": {"windows": {"hour": 100000}, "lease": 100}`
+	tests := map[string]struct {
+		before, after string
+		slow          time.Duration
+		most          int
+	}{
+		"a window more": {before: rate, after: `"x": {"windows": {"minute": 100, "hour": 100000}, "lease": 10}`, most: 100},
+		"from rate":     {before: rate, after: held, most: 5},
+		"on their way":  {before: rate, after: held, slow: 200 * time.Millisecond, most: 5},
+		"to rate":       {before: `"x": {"kind": "concurrent", "max": 1000, "lease": 20}`, after: `"x": {"windows": {"hour": 10}, "lease": 5}`, most: 10},
+		"of keys":       {before: `"x": {"per": "key", "windows": {"hour": 1000}, "lease": 20}`, after: `"x": {"per": "key", "kind": "concurrent", "max": 5, "lease": 5}`, most: 5},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				store := &flaky{Store: quota.NewMemoryStore(time.Now)}
+				all, source := leasingBy(t, tt.before, 1, []quota.Store{store}, quota.WithRefresh(100*time.Millisecond), quota.WithStoreTimeout(time.Second))
+				e := all[0]
+				claim := func() (*quota.Grant, bool) {
+					g, d := acmeOf(t, e).Claim(t.Context(), quota.Claim{Limit: e.Ref("x"), Key: "ann", N: 1})
+					synctest.Wait()
+					return g, d.OK
+				}
+				time.Sleep(time.Until(time.Now().Truncate(time.Minute).Add(time.Minute)))
+				grants := make([]*quota.Grant, 200)
+				for i := range grants {
+					var ok bool
+					grants[i], ok = claim()
+					require.True(t, ok)
+				}
+				store.slow.Store(int64(tt.slow))
+				for range 80 {
+					grant, _ := claim()
+					grants = append(grants, grant)
+				}
+				require.NoError(t, source.SetCatalog(parse(t, `{"version": 2, "plans": {"p": {"limits": {`+tt.after+`}}}}`)))
+				time.Sleep(110 * time.Millisecond)
+				acmeOf(t, e)
+				synctest.Wait()
+				for _, g := range grants {
+					g.Done()
+				}
+				time.Sleep(tt.slow)
+				store.slow.Store(0)
+				granted := 0
+				for range 2000 {
+					if _, ok := claim(); ok {
+						granted++
+					}
+					time.Sleep(10 * time.Millisecond)
+				}
+				assert.Equal(t, tt.most, granted)
+				time.Sleep(time.Minute)
+				kept := int64(0)
+				for _, key := range []string{"", "ann"} {
+					levels, err := store.Read(t.Context(), "acme", []quota.Counter{{Limit: "x", Key: key, Terms: &quota.Terms{Kind: quota.Concurrent, Max: 5, Zone: time.UTC}}})
+					require.NoError(t, err)
+					kept += levels[0].Used
+				}
+				if tt.most == 5 {
+					assert.Equal(t, int64(5), kept)
+				} else {
+					assert.Zero(t, kept)
+				}
+				closeAll(t, all)
+			})
+		})
+	}
+}
+
+// TestLeaseBelievesItsLimit has a refusal come when a larger limit is there: that decides
+// by itself.
+func TestLeaseBelievesItsLimit(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := &flaky{Store: quota.NewMemoryStore(time.Now)}
+		all, source := leasingBy(t, `"x": {"windows": {"hour": 5}, "lease": 100}`, 1, []quota.Store{store}, quota.WithRefresh(100*time.Millisecond), quota.WithStoreTimeout(time.Second))
+		e := all[0]
+		for range 5 {
+			require.True(t, claimed(t, e, "x", 1))
+		}
+		time.Sleep(3 * time.Second)
+		store.slow.Store(int64(300 * time.Millisecond))
+		account := acmeOf(t, e)
+		go account.Take(t.Context(), e.Ref("x"), 1)
+		require.NoError(t, source.SetCatalog(parse(t, `{"version": 2, "plans": {"p": {"limits": {"x": {"windows": {"hour": 1000}, "lease": 10}}}}}`)))
+		time.Sleep(110 * time.Millisecond)
+		acmeOf(t, e)
+		synctest.Wait()
+		store.slow.Store(0)
+		time.Sleep(250 * time.Millisecond)
+		assert.True(t, claimed(t, e, "x", 1))
+		closeAll(t, all)
+	})
+}

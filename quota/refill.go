@@ -270,9 +270,7 @@ func (s *leases) all() []*lease {
 // close gives all back.
 func (s *leases) close() {
 	for _, l := range s.all() {
-		l.mu.Lock()
-		l.retire()
-		l.mu.Unlock()
+		l.end()
 		l.sweep(s.clk.exact()) // now it has nothing
 	}
 	s.mu.Lock()

@@ -207,15 +207,15 @@ func (a *Account) ledger(plan *compiled, levels map[int]int64) []*entry {
 			*e = *was
 		}
 		e.rule, e.limit = nil, l
+		ref := Ref{index: i}
 		if a.e.shared != nil && e.soft == nil {
 			e.soft = new(softState)
 		}
 		if l != nil {
 			e.enter(a.e, levels[i])
-			e.enterLease(a, Ref{name: l.name, index: i})
-		} else {
-			e.lease, e.leases = nil, nil
+			ref.name = l.name
 		}
+		e.enterLease(a, ref)
 		ledger[i] = e
 	}
 	return ledger
