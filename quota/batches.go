@@ -3,6 +3,8 @@ package quota
 import (
 	"context"
 	"sync"
+
+	"github.com/tenancy-go/tenancy/tenant"
 )
 
 // batches carries the refills of many leases to a store that takes several at once: those
@@ -15,10 +17,39 @@ type batches struct {
 	lanes map[string]*lane
 }
 
-// lane is what goes to one server. There are as many as servers.
+// lane is what goes to one server. There are as many as servers. Tenants take turns, so
+// that one with many leases does not keep the others waiting.
 type lane struct {
-	queue  []*question
+	queues map[tenant.ID][]*question // none of them empty
+	turns  []tenant.ID               // of queues, in the order of their turns
 	flying int
+}
+
+func (l *lane) push(q *question) {
+	id := q.taking.Tenant
+	if l.queues == nil {
+		l.queues = make(map[tenant.ID][]*question)
+	}
+	if l.queues[id] = append(l.queues[id], q); len(l.queues[id]) == 1 {
+		l.turns = append(l.turns, id)
+	}
+}
+
+// pop returns the next question, or nil if there is none.
+func (l *lane) pop() *question {
+	if len(l.turns) == 0 {
+		l.queues, l.turns = nil, nil
+		return nil
+	}
+	id := l.turns[0]
+	l.turns = l.turns[1:]
+	q := l.queues[id][0]
+	if l.queues[id] = l.queues[id][1:]; len(l.queues[id]) > 0 {
+		l.turns = append(l.turns, id)
+	} else {
+		delete(l.queues, id)
+	}
+	return q
 }
 
 // question is one Taking on its way.
@@ -45,7 +76,7 @@ func (b *batches) take(t Taking) (Taken, reply) {
 		l = new(lane)
 		b.lanes[name] = l
 	}
-	l.queue = append(l.queue, q)
+	l.push(q)
 	if l.flying < maxFlying {
 		l.flying++
 		go b.run(l)
@@ -72,11 +103,15 @@ func (b *batches) run(l *lane) {
 func (b *batches) next(l *lane) []*question {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	n := min(len(l.queue), maxTogether)
-	together := l.queue[:n:n]
-	l.queue = l.queue[n:]
-	if n == 0 {
-		l.queue = nil
+	var together []*question
+	for len(together) < maxTogether {
+		q := l.pop()
+		if q == nil {
+			break
+		}
+		together = append(together, q)
+	}
+	if len(together) == 0 {
 		l.flying--
 	}
 	return together

@@ -81,7 +81,7 @@ func (p *part) draw(ctx context.Context, l *lease) (Decision, drew) {
 		if f == nil {
 			return Decision{}, drewNothing
 		}
-		if !f.await(ctx, e.shared) {
+		if !f.await(ctx, l.account) {
 			return Decision{}, drewSilence
 		}
 		if r := f.refusal; r != nil && f.need <= n {
@@ -91,10 +91,10 @@ func (p *part) draw(ctx context.Context, l *lease) (Decision, drew) {
 }
 
 // await waits for the answer, and reports whether there is one. Once somebody has waited
-// for too long nobody waits until the store has answered.
-func (f *refill) await(ctx context.Context, s *sharing) bool {
-	answers := s.answers.Load()
-	if s.silent.Load() == answers+1 {
+// for too long nobody of the tenant waits until the store has answered one of its refills.
+func (f *refill) await(ctx context.Context, a *Account) bool {
+	s, answers := a.e.shared, a.refilled.Load()
+	if a.silent.Load() == answers+1 {
 		return f.isDone() && !f.silent
 	}
 	f.waited.Do(func() { s.patience.watch(f) })
@@ -105,7 +105,7 @@ func (f *refill) await(ctx context.Context, s *sharing) bool {
 	}
 	if !f.isDone() {
 		if ctx.Err() == nil {
-			s.silent.Store(answers + 1)
+			a.silent.Store(answers + 1)
 		}
 		return false
 	}

@@ -1,6 +1,9 @@
 package quota_test
 
 import (
+	"context"
+	"fmt"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -9,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tenancy-go/tenancy/quota"
+	"github.com/tenancy-go/tenancy/tenant"
 )
 
 // leasingBy is leasing by limits of its own. Each Enforcer has one of stores.
@@ -229,6 +233,40 @@ func TestLeaseBelievesItsLimit(t *testing.T) {
 		store.slow.Store(0)
 		time.Sleep(250 * time.Millisecond)
 		assert.True(t, claimed(t, e, "x", 1))
+		closeAll(t, all)
+	})
+}
+
+// batcher is a Store that takes several Takings in one call, each of which takes a while.
+type batcher struct {
+	*quota.MemoryStore
+	each time.Duration
+}
+
+func (b batcher) TakeBatch(ctx context.Context, takings []quota.Taking) []quota.Answer {
+	time.Sleep(time.Duration(len(takings)) * b.each)
+	return b.MemoryStore.TakeBatch(ctx, takings)
+}
+
+// TestLeasesOfOneTenant floods the store with the refills of many keys of one tenant: the
+// other's is answered in time.
+func TestLeasesOfOneTenant(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := batcher{quota.NewMemoryStore(time.Now), 200 * time.Microsecond}
+		limits := `"x": {"windows": {"hour": 100}, "lease": 10, "outage": "close"}, "keys": {"per": "key", "windows": {"hour": 100}, "lease": 10}`
+		all, _ := leasingBy(t, limits, 1, []quota.Store{store}, quota.WithLeasePatience(40*time.Millisecond))
+		e := all[0]
+		quiet, err := e.Account(tenant.NewContext(t.Context(), tenant.Tenant{ID: "globex", Plan: "p"}))
+		require.NoError(t, err)
+		noisy := acmeOf(t, e)
+		var wg sync.WaitGroup
+		for key := range 1500 {
+			wg.Go(func() { noisy.Claim(t.Context(), quota.Claim{Limit: e.Ref("keys"), Key: fmt.Sprint(key), N: 1}) })
+		}
+		time.Sleep(45 * time.Millisecond) // the noisy have lost their patience
+		assert.NoError(t, quiet.Take(t.Context(), e.Ref("x"), 1).Err())
+		wg.Wait()
 		closeAll(t, all)
 	})
 }

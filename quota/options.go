@@ -177,9 +177,9 @@ func WithStoreTTL(ttl time.Duration) Option {
 
 // WithLeasePatience bounds how long a decision by a limit with a Lease waits for the store
 // where nothing was taken ahead, as for the first request of a tenant: as long as
-// [WithStoreTimeout] says by default. Once a decision has waited in vain nobody waits until
-// the store has answered, and each limit does what its Outage says. With zero nobody ever
-// waits.
+// [WithStoreTimeout] says by default. Once a decision has waited in vain no other of its
+// tenant waits until the store has answered, and each limit does what its Outage says. With
+// zero nobody ever waits.
 //
 // A service that must never wait sets it to half a millisecond, and has to live with this:
 // a store that is well but takes longer for an answer is one that cannot say. Limits to

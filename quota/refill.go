@@ -69,6 +69,9 @@ func (l *lease) run(f *refill) {
 	}
 	sent := e.clk.exact()
 	taken, heard := e.shared.takeFor(l, t)
+	if heard == answered {
+		l.account.refilled.Add(1)
+	}
 	if heard == unasked && back > 0 && !l.giveBack(back, at) {
 		l.handBack(limit, back, at)
 	}

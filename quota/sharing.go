@@ -34,7 +34,6 @@ type sharing struct {
 
 	answers atomic.Int64 // of the store
 	ahead   atomic.Int64 // nanoseconds of the store's clock before this process's
-	silent  atomic.Int64 // one more than answers when somebody waited for a refill in vain
 }
 
 // newSharing returns what c says, or nil without a store.
