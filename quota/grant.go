@@ -238,7 +238,7 @@ func (p *part) releaseShared(a *Account, n int64) {
 	}
 	if n = min(n, p.reserved); n > 0 {
 		p.reserved -= n
-		if p.drawn == nil || !p.drawn.giveBack(n, 0) {
+		if p.drawn == nil || !p.drawn.giveBack(n, p.at) {
 			a.e.shared.holdings.release(a.id, p.counter(), n)
 		}
 	}

@@ -259,7 +259,7 @@ func (h *holdings) renew(r renewal) bool {
 		b.dirty = b.n != r.held[i].N
 		b.due = now + int64(h.s.ttl)/3
 		if b.lease != nil {
-			b.lease.extend(sent + int64(h.s.ttl))
+			b.lease.extend(now, sent+int64(h.s.ttl))
 		}
 	}
 	return err == nil

@@ -22,7 +22,7 @@ type lease struct {
 	// A decision reads these in their order, without the lock. Whoever holds it writes
 	// them in such an order that a decision between the writes fails.
 	used    atomic.Int64
-	at      atomic.Int64 // when the store counted the units, by its time; 0 for what is held
+	at      atomic.Int64 // when the store counted the first of the units, by its time
 	ceiling atomic.Int64
 	edge    atomic.Int64 // until when they are of use
 
@@ -102,9 +102,10 @@ func (l *lease) isWorn() bool { return l.ceiling.Load() > worn }
 // fill adds what the store granted when it was asked at the time sent.
 func (l *lease) fill(sent, counted int64, g Granted) {
 	l.mu.Lock()
-	at, until, edge := counted, counted+int64(g.For), sent+int64(g.For)
+	until, edge := counted+int64(g.For), sent+int64(g.For)
+	over := until != l.until
 	if l.limit.Kind != Rate {
-		at, until, edge = 0, 0, sent+int64(l.account.e.shared.ttl)
+		edge, over = sent+int64(l.account.e.shared.ttl), l.account.e.clk.exact() >= l.edge.Load()
 	}
 	if limit := l.limit; l.stale {
 		l.mu.Unlock()
@@ -112,9 +113,9 @@ func (l *lease) fill(sent, counted int64, g Granted) {
 		return
 	}
 	var back, from int64
-	if until != l.until {
+	if over {
 		back, from = l.empty(), l.at.Load()
-		l.at.Store(at)
+		l.at.Store(counted)
 		l.edge.Store(edge)
 		l.until = until
 	} else if edge > l.edge.Load() {
@@ -157,11 +158,13 @@ func (l *lease) handBack(limit *limit, n, at int64) {
 	}
 }
 
-// extend lets what is held be of use for as long as the store leaves it to this process.
-func (l *lease) extend(until int64) {
+// extend lets what is held be of use for as long as the store leaves it to this process,
+// which it has said at now. If it was of none by then, the store may have given it to others
+// meanwhile, and goes on having too many: nothing is let in by it.
+func (l *lease) extend(now, until int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if !l.stale && until > l.edge.Load() {
+	if edge := l.edge.Load(); !l.stale && now < edge && until > edge {
 		l.edge.Store(until)
 	}
 }
@@ -199,7 +202,7 @@ func (l *lease) sweep(now int64) bool {
 	l.mu.Lock()
 	used := l.used.Load()
 	idle := used == l.seen && l.flight == nil
-	over := l.stale || l.limit.Kind == Rate && now >= l.edge.Load()
+	over := l.stale || now >= l.edge.Load()
 	var back, at int64
 	if idle || over {
 		back, at = l.empty(), l.at.Load()

@@ -270,3 +270,51 @@ func TestLeasesOfOneTenant(t *testing.T) {
 		closeAll(t, all)
 	})
 }
+
+// TestLeaseAfterItsTime keeps the store from one process until it has given away what that
+// held: when it is back, nobody is let in by what this was.
+func TestLeaseAfterItsTime(t *testing.T) {
+	t.Parallel()
+	for name, before := range map[string]bool{"ended before": true, "ended after": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				store := quota.NewMemoryStore(time.Now)
+				mine := &flaky{Store: store}
+				all, _ := leasingBy(t, `"x": {"kind": "concurrent", "max": 30, "lease": 20}`, 2, []quota.Store{mine, store})
+				a, b := all[0], all[1]
+				grants := make([]*quota.Grant, 20)
+				for i := range grants {
+					var d quota.Decision
+					grants[i], d = acmeOf(t, a).Claim(t.Context(), quota.Claim{Limit: a.Ref("x"), N: 1})
+					require.NoError(t, d.Err())
+					synctest.Wait()
+				}
+				end := func() {
+					for _, g := range grants {
+						g.Done()
+					}
+				}
+				mine.down.Store(true)
+				time.Sleep(45 * time.Second)
+				for range 30 {
+					require.True(t, claimed(t, b, "x", 1))
+				}
+				if before {
+					end()
+				}
+				mine.down.Store(false)
+				for range 100 {
+					time.Sleep(20 * time.Millisecond)
+					assert.False(t, claimed(t, a, "x", 1))
+				}
+				end()
+				for range 100 {
+					assert.False(t, claimed(t, a, "x", 1))
+					time.Sleep(20 * time.Millisecond)
+				}
+				closeAll(t, all)
+			})
+		})
+	}
+}
