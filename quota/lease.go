@@ -182,11 +182,13 @@ func (l *lease) follow(limit *limit) bool {
 	return true
 }
 
-// end is for a lease that nobody is to draw from any more.
-func (l *lease) end() {
+// end is for a lease that nobody is to draw from any more. It returns the refill that is
+// on its way, whose units go back, or nil.
+func (l *lease) end() *refill {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.retire()
+	return l.flight
 }
 
 // retire ends what l has, which goes back at the next sweep. It is called under mu.

@@ -318,3 +318,33 @@ func TestLeaseAfterItsTime(t *testing.T) {
 		})
 	}
 }
+
+// TestCloseWaitsForRefills closes while some are on their way, as after the last of many
+// requests: the store knows at once what was used, and that nothing is held.
+func TestCloseWaitsForRefills(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := &flaky{Store: quota.NewMemoryStore(time.Now)}
+		all, _ := leasingBy(t, `"x": {"windows": {"hour": 36000}, "lease": 100}, "y": {"kind": "concurrent", "max": 1000, "lease": 100}`, 1, []quota.Store{store})
+		e := all[0]
+		store.slow.Store(int64(2 * time.Millisecond))
+		account := acmeOf(t, e)
+		var grants []*quota.Grant
+		for range 400 {
+			require.True(t, account.Take(t.Context(), e.Ref("x"), 1).OK)
+			g, d := account.Claim(t.Context(), quota.Claim{Limit: e.Ref("y"), N: 1})
+			require.NoError(t, d.Err())
+			grants = append(grants, g)
+		}
+		start := time.Now()
+		require.NoError(t, e.Close(t.Context()))
+		assert.Less(t, time.Since(start), time.Second)
+		assert.Equal(t, int64(400), countedBy(t, store, e, "x"))
+		assert.Zero(t, countedBy(t, store, e, "y"))
+		for _, g := range grants {
+			g.Done() // late
+		}
+		time.Sleep(time.Minute)
+		assert.Zero(t, countedBy(t, store, e, "y"))
+	})
+}

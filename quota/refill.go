@@ -39,6 +39,7 @@ func (l *lease) ask(need int64) *refill {
 	}
 	if l.flight == nil {
 		l.flight = &refill{need: need, done: make(chan struct{}), late: make(chan struct{}), since: time.Now()}
+		l.list() // Close waits for it
 		go l.run(l.flight)
 	}
 	return l.flight
@@ -270,10 +271,15 @@ func (s *leases) all() []*lease {
 	return all
 }
 
-// close gives all back.
-func (s *leases) close() {
+// close gives all back, also what is on its way if that comes before ctx ends.
+func (s *leases) close(ctx context.Context) {
 	for _, l := range s.all() {
-		l.end()
+		if f := l.end(); f != nil {
+			select {
+			case <-f.done:
+			case <-ctx.Done():
+			}
+		}
 		l.sweep(s.clk.exact()) // now it has nothing
 	}
 	s.mu.Lock()

@@ -433,7 +433,7 @@ func (s *sharing) settle(ctx context.Context, id tenant.ID) error {
 // close sees to it that the store knows what was used, and that nothing is held.
 func (s *sharing) close(ctx context.Context) error {
 	defer s.stop.Do(func() { close(s.stopped) })
-	s.leases.close()
+	s.leases.close(ctx)
 	if err := s.settler.drain(ctx); err != nil {
 		return fmt.Errorf("%w: the store has not heard of all that was used: %w", ErrUnavailable, err)
 	}
