@@ -115,7 +115,8 @@ func (f *refill) await(ctx context.Context, a *Account) bool {
 // takeLeased is [Account.Take] by a limit with a lease that has n units. It reports false
 // if there is none, or a longer way to go.
 func (a *Account) takeLeased(ctx context.Context, limit Ref, n int64) (Decision, bool) {
-	e := at(a.state.Load().ledger, limit.index)
+	s := a.state.Load()
+	e := at(s.ledger, limit.index)
 	if e == nil || e.lease == nil || e.limit.Kind != Rate || n < 1 || n > maxLease {
 		return Decision{}, false
 	}
@@ -129,6 +130,9 @@ func (a *Account) takeLeased(ctx context.Context, limit Ref, n int64) (Decision,
 	}
 	if a.e.watched {
 		a.told(ctx, e.limit, Claim{Limit: limit, N: n}, d)
+	}
+	if e.limit.warns() && e.soft.due(now) {
+		a.watchSoft(ctx, s, &part{claim: Claim{Limit: limit, N: n}, limit: e.limit, sharedPart: &sharedPart{}})
 	}
 	return d, true
 }

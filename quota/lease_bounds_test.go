@@ -348,3 +348,24 @@ func TestCloseWaitsForRefills(t *testing.T) {
 		assert.Zero(t, countedBy(t, store, e, "y"))
 	})
 }
+
+// TestLeaseWarns takes a unit at a time, fetched before the last are gone: soft limits are
+// watched all the same.
+func TestLeaseWarns(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := &recorder{}
+		limits := `"x": {"windows": {"hour": 1000}, "warn": 0.5, "lease": 100}`
+		all, _ := leasingBy(t, limits, 1, []quota.Store{quota.NewMemoryStore(time.Now)}, quota.WithEvents(r.event))
+		for range 900 {
+			require.True(t, acmeOf(t, all[0]).Take(t.Context(), all[0].Ref("x"), 1).OK)
+			synctest.Wait()
+			time.Sleep(10 * time.Millisecond)
+		}
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		require.Len(t, r.events, 1)
+		assert.Equal(t, quota.Warned, r.events[0].Kind)
+		closeAll(t, all)
+	})
+}

@@ -21,6 +21,9 @@ func (s *softState) Load() uint32 {
 	return s.passed.Load()
 }
 
+// due reports whether it is time to ask the store.
+func (s *softState) due(now int64) bool { return now-s.looked.Load() >= softEvery }
+
 // softEvery is how often a store is asked whether soft limits are passed.
 const softEvery = int64(time.Second)
 
