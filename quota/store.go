@@ -46,8 +46,8 @@ type Batcher interface {
 	TakeBatch(ctx context.Context, takings []Taking) []Answer
 
 	// Lane says which server has the data of the tenant id, by a name of its own. Takings
-	// go together with those of their lane alone, so that a server that hangs holds up
-	// nobody else.
+	// go together with those of their lane alone, so that a server that hangs does not
+	// hold up another's. An [Enforcer] has one breaker for all lanes.
 	Lane(ctx context.Context, id tenant.ID) string
 }
 
