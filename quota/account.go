@@ -18,6 +18,7 @@ type Account struct {
 	turns    chan struct{} // of those who ask the Store; nil without one
 	refilled atomic.Int64  // how often the Store has answered a refill
 	silent   atomic.Int64  // one more than refilled when somebody waited for one in vain
+	lane     atomic.Pointer[lane]
 
 	mu     sync.Mutex // of whoever changes state
 	asking *flight    // guarded by mu

@@ -12,20 +12,18 @@ import (
 type batches struct {
 	s  *sharing
 	to Batcher
-
-	mu    sync.Mutex // guards what follows
-	lanes map[string]*lane
+	mu sync.Mutex // guards the queues of lanes
 }
 
-// lane is what goes to one server. There are as many as servers. Tenants take turns, so
-// that one with many leases does not keep the others waiting.
-type lane struct {
+// laneQueue is what is to go to one server. Tenants take turns, so that one with many
+// leases does not keep the others waiting.
+type laneQueue struct {
 	queues map[tenant.ID][]*question // none of them empty
 	turns  []tenant.ID               // of queues, in the order of their turns
 	flying int
 }
 
-func (l *lane) push(q *question) {
+func (l *laneQueue) push(q *question) {
 	id := q.taking.Tenant
 	if l.queues == nil {
 		l.queues = make(map[tenant.ID][]*question)
@@ -36,7 +34,7 @@ func (l *lane) push(q *question) {
 }
 
 // pop returns the next question, or nil if there is none.
-func (l *lane) pop() *question {
+func (l *laneQueue) pop() *question {
 	if len(l.turns) == 0 {
 		l.queues, l.turns = nil, nil
 		return nil
@@ -65,20 +63,13 @@ const (
 	maxTogether = 64 // Takings in one call
 )
 
-// take carries out t, in bounded time once it is on its way.
-func (b *batches) take(t Taking) (Taken, reply) {
-	ctx, cancel := context.WithTimeout(context.Background(), b.s.timeout)
-	defer cancel()
-	name, q := b.to.Lane(ctx, t.Tenant), &question{taking: t, heard: unasked, done: make(chan struct{})}
+// take carries out t, which is l's, in bounded time once it is on its way.
+func (b *batches) take(l *lane, t Taking) (Taken, reply) {
+	q := &question{taking: t, heard: unasked, done: make(chan struct{})}
 	b.mu.Lock()
-	l := b.lanes[name]
-	if l == nil {
-		l = new(lane)
-		b.lanes[name] = l
-	}
-	l.push(q)
-	if l.flying < maxFlying {
-		l.flying++
+	l.queue.push(q)
+	if l.queue.flying < maxFlying {
+		l.queue.flying++
 		go b.run(l)
 	}
 	b.mu.Unlock()
@@ -89,18 +80,18 @@ func (b *batches) take(t Taking) (Taken, reply) {
 // run carries what is queued in l, until there is nothing.
 func (b *batches) run(l *lane) {
 	for {
-		together := b.next(l)
+		together := b.next(&l.queue)
 		if len(together) == 0 {
 			return
 		}
-		b.carry(together)
+		b.carry(l, together)
 		for _, q := range together {
 			close(q.done)
 		}
 	}
 }
 
-func (b *batches) next(l *lane) []*question {
+func (b *batches) next(l *laneQueue) []*question {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	var together []*question
@@ -118,8 +109,8 @@ func (b *batches) next(l *lane) []*question {
 }
 
 // carry asks the store all at once.
-func (b *batches) carry(together []*question) {
-	if !b.s.breaker.allows(b.s.clk.exact()) {
+func (b *batches) carry(l *lane, together []*question) {
+	if !l.breaker.allows(b.s.clk.exact()) {
 		return
 	}
 	takings := make([]Taking, len(together))
@@ -138,5 +129,5 @@ func (b *batches) carry(together []*question) {
 		q.taken, q.heard, heard = a.Taken, answered, true
 		b.s.ahead.Store(instant(a.Taken.At) - b.s.clk.exact())
 	}
-	b.s.heard(context.Background(), heard)
+	b.s.heard(context.Background(), l, heard)
 }

@@ -10,6 +10,7 @@ import (
 // a row it lets nobody try for a while, and then one.
 type breaker struct {
 	failures atomic.Int64
+	answers  atomic.Int64
 	retryAt  atomic.Int64 // while open: when somebody may try
 }
 
@@ -35,6 +36,7 @@ func (b *breaker) rests(now int64) bool {
 // done takes down how a try went, and reports whether that changed something.
 func (b *breaker) done(ok bool, now int64) (changed bool) {
 	if ok {
+		b.answers.Add(1)
 		return b.failures.Swap(0) >= breakAfter
 	}
 	if failures := b.failures.Add(1); failures >= breakAfter {

@@ -67,7 +67,7 @@ func (p *part) draw(ctx context.Context, l *lease) (Decision, drew) {
 		if d, is := l.refused(p.limit.rule, n, now); is {
 			return d, drewRefusal
 		}
-		if e.shared.breaker.rests(now) {
+		if l.account.rests(now) {
 			return Decision{}, drewSilence
 		}
 		if round == drawRounds {

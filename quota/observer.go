@@ -38,8 +38,8 @@ const (
 	// Degraded means that a limit let in what the store that replicas share could not say:
 	// see Decision.Degraded.
 	Degraded EventKind = "degraded"
-	// StoreDown means that the store that replicas share does not answer: limits do what
-	// their Outage says. It is of no tenant.
+	// StoreDown means that the store that replicas share, or one of its servers, does not
+	// answer: limits do what their Outage says. It is of no tenant.
 	StoreDown EventKind = "store down"
 	// StoreUp means that the store answers again.
 	StoreUp EventKind = "store up"

@@ -49,7 +49,7 @@ func (l *lease) ask(need int64) *refill {
 func (l *lease) fetchEarly() {
 	e := l.account.e
 	now := e.clk.rough()
-	if l.early.Swap(never) == never || e.shared.breaker.rests(now) {
+	if l.early.Swap(never) == never || l.account.rests(now) {
 		return
 	}
 	if r := l.refusal.Load(); r == nil || now >= r.until {
@@ -155,12 +155,12 @@ func (l *lease) want(n int64) {
 func (s *sharing) takeFor(l *lease, t Taking) (Taken, reply) {
 	c := t.Charges[0].Counter
 	if c.Terms.Kind == Rate {
-		return s.takeAhead(t)
+		return s.takeAhead(l.account, t)
 	}
 	if !s.holdings.begin(context.Background(), t.Tenant, c) {
 		return Taken{}, unasked
 	}
-	taken, heard := s.takeAhead(t)
+	taken, heard := s.takeAhead(l.account, t)
 	held := int64(0)
 	if heard == answered {
 		for _, r := range t.Returns {
@@ -175,10 +175,14 @@ func (s *sharing) takeFor(l *lease, t Taking) (Taken, reply) {
 	return taken, heard
 }
 
-// takeAhead carries out t, together with others if the store can do that.
-func (s *sharing) takeAhead(t Taking) (Taken, reply) {
+// takeAhead carries out t, which is a's, together with others if the store can do that.
+func (s *sharing) takeAhead(a *Account, t Taking) (Taken, reply) {
+	ctx, cancel := context.WithTimeout(context.Background(), s.timeout)
+	defer cancel()
+	l := s.lanes.lane(ctx, a.id)
+	a.lane.Store(l)
 	if s.batches != nil {
-		return s.batches.take(t)
+		return s.batches.take(l, t)
 	}
 	return s.take(context.Background(), t)
 }

@@ -23,7 +23,7 @@ type sharing struct {
 	events   func(context.Context, Event)
 
 	serial   atomic.Uint64
-	breaker  breaker
+	lanes    lanes
 	holdings holdings
 	settler  settler
 	leases   leases
@@ -32,8 +32,7 @@ type sharing struct {
 	stop     sync.Once
 	stopped  chan struct{} // closed once nobody is to try any more what fails
 
-	answers atomic.Int64 // of the store
-	ahead   atomic.Int64 // nanoseconds of the store's clock before this process's
+	ahead atomic.Int64 // nanoseconds of the store's clock before this process's
 }
 
 // newSharing returns what c says, or nil without a store.
@@ -48,7 +47,7 @@ func newSharing(c *config, clk *clock) *sharing {
 	s.holdings.init(s)
 	s.settler.init(s)
 	if b, ok := c.store.(Batcher); ok {
-		s.batches = &batches{s: s, to: b, lanes: make(map[string]*lane)}
+		s.batches, s.lanes.of = &batches{s: s, to: b}, b
 	}
 	s.leases.clk, s.patience.limit = clk, c.leasePatience
 	if c.leasePatience < 0 {
@@ -83,17 +82,18 @@ const askedFor = AnswersFor - 10*time.Second
 
 // take carries out t, in bounded time.
 func (s *sharing) take(ctx context.Context, t Taking) (Taken, reply) {
-	if !s.breaker.allows(s.clk.exact()) {
-		return Taken{}, unasked
-	}
 	within, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	answers := s.answers.Load()
+	l := s.lanes.lane(within, t.Tenant)
+	if !l.breaker.allows(s.clk.exact()) {
+		return Taken{}, unasked
+	}
+	answers := l.breaker.answers.Load()
 	taken, err := s.store.Take(within, t)
 	// If the caller's own context ended, the store is not to blame; nor if others had their
 	// answers while this one waited, as behind a flood of the same tenant's.
-	if err == nil || ctx.Err() == nil && (within.Err() == nil || s.answers.Load() == answers) {
-		s.heard(ctx, err == nil)
+	if err == nil || ctx.Err() == nil && (within.Err() == nil || l.breaker.answers.Load() == answers) {
+		s.heard(ctx, l, err == nil)
 	}
 	if err != nil {
 		return Taken{}, unknown
@@ -102,12 +102,9 @@ func (s *sharing) take(ctx context.Context, t Taking) (Taken, reply) {
 	return taken, answered
 }
 
-// heard takes down whether the store answered.
-func (s *sharing) heard(ctx context.Context, ok bool) {
-	if ok {
-		s.answers.Add(1)
-	}
-	if !s.breaker.done(ok, s.clk.exact()) || s.events == nil {
+// heard takes down whether the server of l answered.
+func (s *sharing) heard(ctx context.Context, l *lane, ok bool) {
+	if !l.breaker.done(ok, s.clk.exact()) || s.events == nil {
 		return
 	}
 	event := Event{Kind: StoreDown}

@@ -47,7 +47,7 @@ type Batcher interface {
 
 	// Lane says which server has the data of the tenant id, by a name of its own. Takings
 	// go together with those of their lane alone, so that a server that hangs does not
-	// hold up another's. An [Enforcer] has one breaker for all lanes.
+	// hold up another's, and is left alone without them.
 	Lane(ctx context.Context, id tenant.ID) string
 }
 

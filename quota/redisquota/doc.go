@@ -48,8 +48,7 @@
 // Taking never spans two servers. One tenant is served by one server, which
 // carries out 12,000 to 17,000 Takings of three windows per second where it shares two
 // cores with its clients (BenchmarkTake). While a slot moves or a master
-// fails, its tenants get errors. The others do not notice, unless they ask so rarely that
-// quota's breaker, which is one for all masters, finds nothing but errors. Renew says what is held of
+// fails, its tenants get errors, and the others do not notice. Renew says what is held of
 // many tenants in one pipeline for each server, without being one step.
 //
 // # Time
