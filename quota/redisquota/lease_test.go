@@ -39,7 +39,7 @@ func TestLeasedOutage(t *testing.T) {
 			store, err := redisquota.New(connect(t, server.Addr()))
 			require.NoError(t, err)
 			var downs, ups atomic.Int64
-			e := leasedEnforcer(t, store, &downs, &ups, quota.WithLeasePatience(400*time.Microsecond))
+			e := leasedEnforcer(t, store, &downs, &ups, quota.WithLeasePatience(200*time.Microsecond))
 			r := newTenants(t, e, 20)
 			for range 40 {
 				for i := range r.accounts {
