@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/tenancy-go/tenancy/quota/internal/count"
 	"github.com/tenancy-go/tenancy/tenant"
 )
 
@@ -39,7 +40,10 @@ type accountShard struct {
 }
 
 // planKey is a plan without overrides in a time zone.
-type planKey struct{ plan, zone string }
+type planKey struct {
+	plan string
+	zone count.Zone
+}
 
 // New returns an Enforcer of the plans of source.
 func New(source Source, opts ...Option) (*Enforcer, error) {
@@ -153,7 +157,7 @@ func (e *Enforcer) compile(catalog *Catalog, t tenant.Tenant, overrides []Overri
 	if e.catalog != catalog {
 		return compile(catalog, plan, zone, e), nil
 	}
-	key := planKey{plan.Name, zone.String()}
+	key := planKey{plan.Name, count.ZoneOf(zone)}
 	if e.ready[key] == nil {
 		e.ready[key] = compile(catalog, plan, zone, e)
 	}

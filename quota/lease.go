@@ -4,6 +4,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/tenancy-go/tenancy/quota/internal/count"
 )
 
 // lease is what this process has taken ahead of one counter in the Store, to let in
@@ -233,7 +235,7 @@ func (t *Terms) same(other *Terms) bool {
 		return true
 	}
 	if t.Kind != other.Kind || t.Burst != other.Burst || t.Max != other.Max || len(t.Windows) != len(other.Windows) ||
-		t.Zone.String() != other.Zone.String() {
+		count.ZoneOf(t.Zone) != count.ZoneOf(other.Zone) {
 		return false
 	}
 	for i, w := range t.Windows {

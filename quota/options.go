@@ -121,6 +121,8 @@ func WithEvents(events func(context.Context, Event)) Option {
 // windows are. The default is its setting "timezone", a name of the IANA database,
 // and UTC where that is missing.
 //
+// Zones are told apart by their names and, where a host makes its own, by their offset.
+//
 // A tenant that may change its zone gains nothing by it: what runs ends when it
 // would have, or later.
 func WithTimeZone(zone func(tenant.Tenant) (*time.Location, error)) Option {

@@ -93,6 +93,19 @@ func (d date) before(other date) bool {
 	return d.day < other.day
 }
 
+// Zone tells time zones apart: by their names, and those that a host has made and named
+// alike, or not at all, by how far they are from UTC.
+type Zone struct {
+	name   string
+	offset int // in 1970, in seconds
+}
+
+// ZoneOf returns what tells the zone of l from others.
+func ZoneOf(l *time.Location) Zone {
+	_, offset := time.Unix(0, 0).In(l).Zone()
+	return Zone{l.String(), offset}
+}
+
 // begin returns the first instant in zone at which the date is d or a later one.
 // time.Date alone does not say which, where midnight does not exist or exists
 // twice.

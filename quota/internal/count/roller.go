@@ -65,7 +65,7 @@ func Same(a, b Roller) bool {
 	x, isCalendar := a.(Calendar)
 	y, both := b.(Calendar)
 	if isCalendar && both {
-		return x.period.unit == y.period.unit && x.period.zone.String() == y.period.zone.String()
+		return x.period.unit == y.period.unit && ZoneOf(x.period.zone) == ZoneOf(y.period.zone)
 	}
 	return !isCalendar && !both && a == b
 }
