@@ -15,10 +15,10 @@ type Account struct {
 	e     *Enforcer
 	state atomic.Pointer[accountState] // nil until the plan is known
 
-	turns    chan struct{} // of those who ask the Store; nil without one
-	refilled atomic.Int64  // how often the Store has answered a refill
-	silent   atomic.Int64  // one more than refilled when somebody waited for one in vain
-	lane     atomic.Pointer[lane]
+	turns    chan struct{}        // of those who ask the Store; nil without one
+	refilled atomic.Int64         // how often the Store has answered a refill
+	silent   atomic.Int64         // one more than refilled when somebody waited for one in vain
+	lane     atomic.Pointer[lane] // as the Store said last
 
 	mu     sync.Mutex // of whoever changes state
 	asking *flight    // guarded by mu

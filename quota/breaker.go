@@ -10,7 +10,7 @@ import (
 // a row it lets nobody try for a while, and then one.
 type breaker struct {
 	failures atomic.Int64
-	answers  atomic.Int64
+	answers  atomic.Int64 // that came
 	retryAt  atomic.Int64 // while open: when somebody may try
 }
 

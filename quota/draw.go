@@ -11,7 +11,7 @@ func (a *Account) drawAll(ctx context.Context, s *accountState, parts []part) (d
 		if p.drawn != nil || p.claim.N == 0 || p.limit.Lease == 0 || p.claim.N > maxLease {
 			continue
 		}
-		l := s.entry(p.claim.Limit).leaseOf(a, p.claim)
+		l := s.entry(p.claim.Limit).leaseOf(a, p)
 		if l == nil {
 			continue
 		}
@@ -85,7 +85,7 @@ func (p *part) draw(ctx context.Context, l *lease) (Decision, drew) {
 			return Decision{}, drewSilence
 		}
 		if r := f.refusal; r != nil && f.need <= n {
-			return p.limit.rule.refused(r.cause, r.window, r.retry, e.clk.exact()), drewRefusal
+			return r.of(p.limit.rule, e.clk.exact()), drewRefusal
 		}
 	}
 }

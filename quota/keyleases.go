@@ -31,19 +31,21 @@ func (e *entry) enterLease(a *Account, ref Ref) {
 	}
 }
 
-// leaseOf returns the lease that c is to draw from, or nil if there is none.
-func (e *entry) leaseOf(a *Account, c Claim) *lease {
-	if e.leases == nil {
+// leaseOf returns the lease that p is to draw from, or nil if there is none.
+func (e *entry) leaseOf(a *Account, p *part) *lease {
+	switch {
+	case e.leases == nil:
 		return e.lease
-	}
-	if e.keys != nil && e.keys.isShared(c.Key) {
+	case p.isShared():
 		return nil
+	default:
+		return e.leases.of(a, p)
 	}
-	return e.leases.of(a, c)
 }
 
-// of returns the lease of c's key, or nil if there are too many.
-func (k *keyLeases) of(a *Account, c Claim) *lease {
+// of returns the lease of p's key, or nil if there are too many.
+func (k *keyLeases) of(a *Account, p *part) *lease {
+	c := p.claim
 	k.mu.RLock()
 	l := k.m[c.Key]
 	k.mu.RUnlock()
@@ -53,7 +55,7 @@ func (k *keyLeases) of(a *Account, c Claim) *lease {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if l = k.m[c.Key]; l == nil && int64(len(k.m)) < a.e.maxKeys {
-		l = &lease{account: a, ref: c.Limit, key: c.Key, stored: storeKey(c.Key), limit: k.limit}
+		l = &lease{account: a, ref: c.Limit, key: c.Key, stored: p.key, limit: k.limit}
 		if k.m == nil {
 			k.m = make(map[string]*lease)
 		}

@@ -46,6 +46,13 @@ func (s *lanes) lane(ctx context.Context, id tenant.ID) *lane {
 	return l
 }
 
+// laneNow returns the tenant's lane, as the store says now.
+func (a *Account) laneNow(ctx context.Context) *lane {
+	l := a.e.shared.lanes.lane(ctx, a.id)
+	a.lane.Store(l)
+	return l
+}
+
 // rests reports whether nobody is to ask the tenant's server at now, as far as its lane is
 // known.
 func (a *Account) rests(now int64) bool {

@@ -268,5 +268,10 @@ func (l *lease) refused(rule *rule, n, now int64) (Decision, bool) {
 	if r == nil || n < r.n || now >= r.until {
 		return Decision{}, false
 	}
-	return rule.refused(r.cause, r.window, r.retry, now), true
+	return r.of(rule, now), true
+}
+
+// of returns r as a decision at now.
+func (r *refusal) of(rule *rule, now int64) Decision {
+	return rule.refused(r.cause, r.window, r.retry, now)
 }

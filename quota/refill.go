@@ -177,14 +177,12 @@ func (s *sharing) takeFor(l *lease, t Taking) (Taken, reply) {
 
 // takeAhead carries out t, which is a's, together with others if the store can do that.
 func (s *sharing) takeAhead(a *Account, t Taking) (Taken, reply) {
+	if s.batches == nil {
+		return s.take(context.Background(), a, t)
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), s.timeout)
 	defer cancel()
-	l := s.lanes.lane(ctx, a.id)
-	a.lane.Store(l)
-	if s.batches != nil {
-		return s.batches.take(l, t)
-	}
-	return s.take(context.Background(), t)
+	return s.batches.take(a.laneNow(ctx), t)
 }
 
 // refusalOf returns what the store said of n units of l at now.

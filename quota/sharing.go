@@ -80,11 +80,11 @@ type lost struct {
 // the answer for a little longer, by their own clock.
 const askedFor = AnswersFor - 10*time.Second
 
-// take carries out t, in bounded time.
-func (s *sharing) take(ctx context.Context, t Taking) (Taken, reply) {
+// take carries out t, which is a's, in bounded time.
+func (s *sharing) take(ctx context.Context, a *Account, t Taking) (Taken, reply) {
 	within, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	l := s.lanes.lane(within, t.Tenant)
+	l := a.laneNow(within)
 	if !l.breaker.allows(s.clk.exact()) {
 		return Taken{}, unasked
 	}
@@ -167,7 +167,7 @@ func (a *Account) claimShared(ctx context.Context, s *accountState, g *Grant, pa
 		return a.withoutStore(ctx, s, g, parts)
 	}
 	open := lost{t, a.e.clk.exact()}
-	taken, heard := shared.take(ctx, t)
+	taken, heard := shared.take(ctx, a, t)
 	<-a.turns
 	for at, i := range charged {
 		if p := &parts[i]; p.limit.Kind != Rate {

@@ -23,6 +23,9 @@ func storeKey(key string) string {
 	return hashedKey + hex.EncodeToString(sum[:])
 }
 
+// isShared reports whether p's key has no counter of its own in the store.
+func (p *part) isShared() bool { return strings.HasPrefix(p.key, manyKeys) }
+
 // storeKey returns the key of the store's counter for p. Keys of a rate that find no room
 // here share a few counters there as well, so that a flood of invented keys does not fill
 // the store.
