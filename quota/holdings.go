@@ -3,6 +3,7 @@ package quota
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -16,7 +17,8 @@ import (
 // Renew says the exact number, so none may be on its way that changes it: a counter is
 // renewed while nothing else about it is, and who wants units of it meanwhile waits. Who
 // comes once it has to be renewed waits as well, or those who come all the time would
-// keep it from that for good.
+// keep it from that for good; and the next renewal waits for those who waited for one, or
+// renewals of what is released all the time would keep them from it.
 type holdings struct {
 	s *sharing
 
@@ -33,6 +35,7 @@ type holding struct {
 	counter  Counter
 	n        int64
 	busy     int           // requests about it that are on their way
+	owed     int           // requests that waited for a renewal and are not on their way yet
 	dirty    bool          // the store may have another number
 	renewing chan struct{} // closed when the renewal that has to be, or is, is over; nil without one
 	due      int64         // when the store is to be told again
@@ -58,9 +61,11 @@ func (h *holdings) begin(ctx context.Context, id tenant.ID, counters ...Counter)
 	}
 	timer := time.NewTimer(h.s.timeout)
 	defer timer.Stop()
+	var waited []*holding
+	defer func() { h.settle(waited) }()
 	for {
-		renewing := h.tryBegin(id, counters)
-		if renewing == nil {
+		var renewing chan struct{}
+		if waited, renewing = h.tryBegin(id, counters, waited); renewing == nil {
 			return true
 		}
 		select {
@@ -73,19 +78,39 @@ func (h *holdings) begin(ctx context.Context, id tenant.ID, counters ...Counter)
 	}
 }
 
-// tryBegin is begin unless there is a renewal, which it returns.
-func (h *holdings) tryBegin(id tenant.ID, counters []Counter) (renewing chan struct{}) {
+// tryBegin is begin unless there is a renewal, which it returns. It adds whose renewal
+// that is to waited.
+func (h *holdings) tryBegin(id tenant.ID, counters []Counter, waited []*holding) ([]*holding, chan struct{}) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, c := range counters {
-		if held := h.m[holdingKey(id, c)]; held != nil && held.renewing != nil {
-			return held.renewing
+		held := h.m[holdingKey(id, c)]
+		if held == nil || held.renewing == nil {
+			continue
 		}
+		if !slices.Contains(waited, held) {
+			held.owed++
+			waited = append(waited, held)
+		}
+		return waited, held.renewing
 	}
 	for _, c := range counters {
 		h.get(id, c).busy++
 	}
-	return nil
+	return waited, nil
+}
+
+// settle is for who waits no longer for renewals of waited.
+func (h *holdings) settle(waited []*holding) {
+	if len(waited) == 0 {
+		return
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, held := range waited {
+		held.owed--
+	}
+	h.keepUp()
 }
 
 // end is told of the units that begin's request got, and whether that is known.
@@ -208,9 +233,10 @@ func (h *holdings) collect(turn int, failing bool) (r renewal, more bool) {
 	var sound, failed []*holding
 	for key, b := range h.m {
 		switch {
-		case b.n == 0 && b.busy == 0 && !b.dirty:
+		case b.n == 0 && b.busy == 0 && b.owed == 0 && !b.dirty:
 			delete(h.m, key)
 		case !b.dirty && (b.n == 0 || now < b.due):
+		case b.owed > 0 && b.renewing == nil:
 		case now < b.retry:
 			r.wait = min(r.wait, time.Duration(b.retry-now))
 		case b.busy > 0:
