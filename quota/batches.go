@@ -3,8 +3,6 @@ package quota
 import (
 	"context"
 	"sync"
-
-	"github.com/tenancy-go/tenancy/tenant"
 )
 
 // batches carries the refills of many leases to a store that takes several at once: those
@@ -12,42 +10,7 @@ import (
 type batches struct {
 	s  *sharing
 	to Batcher
-	mu sync.Mutex // guards the queues of lanes
-}
-
-// laneQueue is what is to go to one server. Tenants take turns, so that one with many
-// leases does not keep the others waiting.
-type laneQueue struct {
-	queues map[tenant.ID][]*question // none of them empty
-	turns  []tenant.ID               // of queues, in the order of their turns
-	flying int
-}
-
-func (l *laneQueue) push(q *question) {
-	id := q.taking.Tenant
-	if l.queues == nil {
-		l.queues = make(map[tenant.ID][]*question)
-	}
-	if l.queues[id] = append(l.queues[id], q); len(l.queues[id]) == 1 {
-		l.turns = append(l.turns, id)
-	}
-}
-
-// pop returns the next question, or nil if there is none.
-func (l *laneQueue) pop() *question {
-	if len(l.turns) == 0 {
-		l.queues, l.turns = nil, nil
-		return nil
-	}
-	id := l.turns[0]
-	l.turns = l.turns[1:]
-	q := l.queues[id][0]
-	if l.queues[id] = l.queues[id][1:]; len(l.queues[id]) > 0 {
-		l.turns = append(l.turns, id)
-	} else {
-		delete(l.queues, id)
-	}
-	return q
+	mu sync.Mutex // guards what waits in lanes, and what flies
 }
 
 // question is one Taking on its way.
@@ -67,9 +30,9 @@ const (
 func (b *batches) take(l *lane, t Taking) (Taken, reply) {
 	q := &question{taking: t, heard: unasked, done: make(chan struct{})}
 	b.mu.Lock()
-	l.queue.push(q)
-	if l.queue.flying < maxFlying {
-		l.queue.flying++
+	l.waiting.push(t.Tenant, q)
+	if l.flying < maxFlying {
+		l.flying++
 		go b.run(l)
 	}
 	b.mu.Unlock()
@@ -80,7 +43,7 @@ func (b *batches) take(l *lane, t Taking) (Taken, reply) {
 // run carries what is queued in l, until there is nothing.
 func (b *batches) run(l *lane) {
 	for {
-		together := b.next(&l.queue)
+		together := b.next(l)
 		if len(together) == 0 {
 			return
 		}
@@ -91,15 +54,16 @@ func (b *batches) run(l *lane) {
 	}
 }
 
-func (b *batches) next(l *laneQueue) []*question {
+func (b *batches) next(l *lane) []*question {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	var together []*question
 	for len(together) < maxTogether {
-		q := l.pop()
-		if q == nil {
+		q, ok := l.waiting.first()
+		if !ok {
 			break
 		}
+		l.waiting.next(true)
 		together = append(together, q)
 	}
 	if len(together) == 0 {

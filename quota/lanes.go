@@ -19,7 +19,9 @@ type lanes struct {
 // lane is one server. Where it does not answer, the others' tenants do not notice.
 type lane struct {
 	breaker breaker
-	queue   laneQueue
+
+	waiting turns[*question] // so that a tenant with many leases does not keep the others waiting
+	flying  int              // calls
 }
 
 // lane returns the lane of the tenant id.

@@ -17,9 +17,8 @@ import (
 type settler struct {
 	s *sharing
 
-	mu       sync.Mutex                           // guards what follows
-	waiting  map[tenant.ID][]*settlement          // in order, none of them empty
-	turns    []tenant.ID                          // of waiting, in the order of their turns
+	mu       sync.Mutex // guards what follows
+	waiting  turns[*settlement]
 	open     map[tenant.ID]*settlement            // waiting, and not on its way: more of the tenant may go along
 	sums     map[tenant.ID]map[counterKey]*Return // of what comes often while a store is down
 	last     map[tenant.ID]string                 // IDs of the corrections that were heard last
@@ -44,7 +43,7 @@ const maxBatch = 50
 
 func (s *settler) init(shared *sharing) {
 	s.s, s.idle = shared, make(chan struct{})
-	s.waiting, s.watchers = make(map[tenant.ID][]*settlement), make(map[tenant.ID][]chan struct{})
+	s.watchers = make(map[tenant.ID][]chan struct{})
 	s.open, s.sums = make(map[tenant.ID]*settlement), make(map[tenant.ID]map[counterKey]*Return)
 	s.last = make(map[tenant.ID]string)
 	close(s.idle)
@@ -123,7 +122,7 @@ func (s *settler) collect() {
 		if len(owed) == 0 {
 			delete(s.sums, id)
 		}
-		s.enqueue(next)
+		s.waiting.push(id, next)
 		return
 	}
 }
@@ -137,16 +136,8 @@ func (s *settler) ask(t Taking, until int64, then func(taken Taken, heard bool))
 
 // push lets next wait for its turn, under mu.
 func (s *settler) push(next *settlement) {
-	s.enqueue(next)
+	s.waiting.push(next.taking.Tenant, next)
 	s.start()
-}
-
-func (s *settler) enqueue(next *settlement) {
-	id := next.taking.Tenant
-	if len(s.waiting[id]) == 0 {
-		s.turns = append(s.turns, id)
-	}
-	s.waiting[id] = append(s.waiting[id], next)
 }
 
 // start sees to it that the goroutine runs, under mu.
@@ -171,7 +162,7 @@ func (s *settler) run() {
 			failures = 0
 		case !errors.Is(err, ErrInvalid) && !errors.Is(err, errTooLate): // which no store ever takes
 			failures++
-			s.took(false, false)
+			s.took(next, false, false)
 			if s.s.pause(failures) {
 				continue
 			}
@@ -181,7 +172,7 @@ func (s *settler) run() {
 		if next.then != nil {
 			next.then(taken, err == nil)
 		}
-		s.took(true, err == nil)
+		s.took(next, true, err == nil)
 	}
 }
 
@@ -206,25 +197,15 @@ func (s *settler) send(next *settlement) (Taken, error) {
 	return s.s.store.Take(ctx, next.taking)
 }
 
-// took ends the turn of the tenant whose turn it was. The first of what waits may be over,
-// and the store may have heard it.
-func (s *settler) took(over, heard bool) {
+// took ends the turn of sent, which may be over, and which the store may have heard.
+func (s *settler) took(sent *settlement, over, heard bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	id := s.turns[0]
-	s.turns = s.turns[1:]
-	if heard && s.waiting[id][0].corrects() {
-		s.last[id] = s.waiting[id][0].taking.ID
+	if heard && sent.corrects() {
+		s.last[sent.taking.Tenant] = sent.taking.ID
 	}
-	if over {
-		s.waiting[id] = s.waiting[id][1:]
-	}
-	if len(s.waiting[id]) == 0 {
-		delete(s.waiting, id)
-		s.tell(id)
-		return
-	}
-	s.turns = append(s.turns, id)
+	s.waiting.next(over)
+	s.tell(sent.taking.Tenant)
 }
 
 // settled returns a channel that is closed once nothing of the tenant id waits.
@@ -239,7 +220,7 @@ func (s *settler) settled(id tenant.ID) <-chan struct{} {
 
 // tell tells those who watch the tenant id if nothing of it waits.
 func (s *settler) tell(id tenant.ID) {
-	if len(s.waiting[id]) > 0 || len(s.sums[id]) > 0 {
+	if s.waiting.has(id) || len(s.sums[id]) > 0 {
 		return
 	}
 	for _, done := range s.watchers[id] {
@@ -253,15 +234,15 @@ func (s *settler) tell(id tenant.ID) {
 func (s *settler) next(turn int) *settlement {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.sums) > 0 && (len(s.turns) == 0 || turn%8 == 0) {
+	if _, waits := s.waiting.first(); len(s.sums) > 0 && (!waits || turn%8 == 0) {
 		s.collect()
 	}
-	if len(s.turns) == 0 {
+	next, waits := s.waiting.first()
+	if !waits {
 		s.running = false
 		close(s.idle)
 		return nil
 	}
-	next := s.waiting[s.turns[0]][0]
 	if s.open[next.taking.Tenant] == next {
 		delete(s.open, next.taking.Tenant)
 	}
