@@ -42,6 +42,7 @@ type terms struct {
 	Burst   int64    `json:"burst"`
 	Max     int64    `json:"max"`
 	spec    count.Spec
+	of      *quota.Terms
 }
 
 type window struct {
@@ -62,24 +63,24 @@ type charge struct {
 	count.Charge
 }
 
-// newRequest returns t, which is valid, as a request of a client whose clock says now.
-func newRequest(t quota.Taking, now time.Time) *request {
+// newRequest returns t, which is valid, as a request.
+func newRequest(t quota.Taking) *request {
 	r := &request{
 		Tenant: string(t.Tenant), ID: text(t.ID), Holder: text(t.Holder), TTL: int64(t.TTL),
 		Remember: int64(cmp.Or(t.Remember, quota.AnswersFor)), Forget: text(t.Forget),
 		Counters: []ref{}, Returns: make([]giveBack, len(t.Returns)), Charges: make([]charge, len(t.Charges)),
 	}
 	for i, back := range t.Returns {
-		r.Returns[i] = giveBack{r.terms(back.Counter, now), count.Return{N: back.N, At: instant(back.At), Kept: back.Kept, Exact: back.Exact}}
+		r.Returns[i] = giveBack{r.terms(back.Counter), count.Return{N: back.N, At: instant(back.At), Kept: back.Kept, Exact: back.Exact}}
 	}
 	for i, c := range t.Charges {
-		r.Charges[i] = charge{r.terms(c.Counter, now), count.Charge{N: c.N, Least: c.Least}}
+		r.Charges[i] = charge{r.terms(c.Counter), count.Charge{N: c.N, Least: c.Least}}
 	}
 	return r
 }
 
 // reading returns a request to read counters.
-func reading(id tenant.ID, counters []quota.Counter, now time.Time) (*request, error) {
+func reading(id tenant.ID, counters []quota.Counter) (*request, error) {
 	if err := quota.ValidateRead(id, counters); err != nil {
 		return nil, err
 	}
@@ -87,24 +88,40 @@ func reading(id tenant.ID, counters []quota.Counter, now time.Time) (*request, e
 	for i, c := range counters {
 		t.Charges[i].Counter = c
 	}
-	return newRequest(t, now), nil
+	return newRequest(t), nil
 }
 
 // terms returns those of c, which gets a slot.
-func (r *request) terms(c quota.Counter, now time.Time) terms {
+func (r *request) terms(c quota.Counter) terms {
 	t := terms{
-		Slot: r.slot(newRef(c)), Windows: make([]window, len(c.Terms.Windows)), Burst: c.Terms.Burst, Max: c.Terms.Max,
+		Slot: r.slot(newRef(c)), Windows: make([]window, len(c.Terms.Windows)), Burst: c.Terms.Burst, Max: c.Terms.Max, of: c.Terms,
 		spec: count.Spec{Kind: string(c.Terms.Kind), Windows: make([]count.Window, len(c.Terms.Windows)), Burst: c.Terms.Burst, Max: c.Terms.Max},
 	}
 	for i, w := range c.Terms.Windows {
 		counted := count.NewWindow(string(w.Per), string(w.Roll), int64(w.Length()), w.Limit, c.Terms.Zone)
 		t.spec.Windows[i] = counted
 		t.Windows[i] = window{Key: counted.Key, Roll: w.Roll, Length: counted.Length, Limit: w.Limit}
-		if w.Roll == quota.Calendar {
-			t.Windows[i].Ends = ends(c.Terms, i, now)
-		}
 	}
 	return t
+}
+
+// setEnds adds the ends of calendars, which PostgreSQL does not know, to what r asks of it
+// at now, by the client's clock.
+func (r *request) setEnds(now time.Time) {
+	for i := range r.Returns {
+		r.Returns[i].setEnds(now)
+	}
+	for i := range r.Charges {
+		r.Charges[i].setEnds(now)
+	}
+}
+
+func (t *terms) setEnds(now time.Time) {
+	for i := range t.Windows {
+		if w := &t.Windows[i]; w.Roll == quota.Calendar {
+			w.Ends = ends(t.of, i, now)
+		}
+	}
 }
 
 func (r *request) slot(counter ref) int {

@@ -18,7 +18,7 @@ func (s *Store) Take(ctx context.Context, t quota.Taking) (quota.Taken, error) {
 	if err := ctx.Err(); err != nil {
 		return quota.Taken{}, failed(ctx, "take", err)
 	}
-	r := newRequest(t, s.clock())
+	r := newRequest(t)
 	taken, err := s.take(ctx, r)
 	if err != nil && broken(err) && ctx.Err() == nil {
 		taken, err = s.take(ctx, r)
@@ -31,6 +31,7 @@ func (s *Store) take(ctx context.Context, r *request) (quota.Taken, error) {
 		return s.takeSQLite(ctx, r)
 	}
 	r.Now = s.injected()
+	r.setEnds(s.clock())
 	data, err := s.call(ctx, "tenancy_quota_take", r)
 	if err != nil {
 		return quota.Taken{}, err
@@ -90,7 +91,7 @@ func (s *Store) renew(ctx context.Context, r renewal) error {
 
 // Read implements [quota.Store].
 func (s *Store) Read(ctx context.Context, id tenant.ID, counters []quota.Counter) ([]quota.Level, error) {
-	r, err := reading(id, counters, s.clock())
+	r, err := reading(id, counters)
 	if err != nil {
 		return nil, err
 	}
