@@ -70,7 +70,7 @@ func (l Limits) validate() error {
 		"IdleTimeout": int64(l.IdleTimeout), "WorkMem": l.WorkMem, "Connections": l.Connections,
 	} {
 		if value < 0 {
-			return fmt.Errorf("isolation: limits: %s: want zero or more, got %d", name, value)
+			return fmt.Errorf("%s: want zero or more, got %d", name, value)
 		}
 	}
 	return nil
@@ -90,19 +90,14 @@ func (p *Pool) limitsOf(ctx context.Context, o owner, t tenant.Tenant, via Strat
 		return Limits{}, nil
 	}
 	l, err := p.limits(ctx, t)
+	if err == nil {
+		err = l.validate()
+	}
+	if err == nil && l.session() != (Limits{}) {
+		err = canLimit(p.by(via))
+	}
 	if err != nil {
 		return Limits{}, fmt.Errorf("isolation: limits of tenant %s: %w", t.ID, err)
-	}
-	if l == (Limits{}) {
-		return l, nil
-	}
-	if err := l.validate(); err != nil {
-		return Limits{}, fmt.Errorf("tenant %s: %w", t.ID, err)
-	}
-	if l.session() != (Limits{}) {
-		if err := canLimit(p.by(via)); err != nil {
-			return Limits{}, fmt.Errorf("limits of tenant %s: %w", t.ID, err)
-		}
 	}
 	return l, nil
 }

@@ -451,6 +451,7 @@ func malformed(r *rig) error {
 		func(t *quota.Taking) { t.ID = "" },
 		func(t *quota.Taking) { t.Holder = "" },
 		func(t *quota.Taking) { t.TTL = 0 },
+		func(t *quota.Taking) { t.TTL = 401 * 24 * time.Hour },
 		func(t *quota.Taking) { t.Remember = -1 },
 		func(t *quota.Taking) { t.Remember = 8 * 24 * time.Hour },
 		func(t *quota.Taking) { t.Forget = strings.Repeat("x", 65) },
@@ -460,6 +461,8 @@ func malformed(r *rig) error {
 			t.Charges = append(t.Charges, quota.Charge{Counter: quota.Counter{Limit: "x"}, N: 1})
 		},
 		func(t *quota.Taking) { t.Returns = []quota.Return{{Counter: quota.Counter{Terms: c.Terms}, N: 1}} },
+		func(t *quota.Taking) { t.Charges = slices.Repeat(t.Charges, 201) },
+		func(t *quota.Taking) { t.Returns = slices.Repeat([]quota.Return{{Counter: c, N: 1}}, 201) },
 		func(t *quota.Taking) { t.Charges[0] = quota.Charge{Counter: rate("x", rolling("fortnight", 1)), N: 1} },
 		func(t *quota.Taking) {
 			t.Charges = []quota.Charge{{Counter: quota.Counter{Limit: "x", Terms: &quota.Terms{Kind: quota.Rate, Windows: []quota.Window{calendar(quota.Day, 1)}}}, N: 1}}

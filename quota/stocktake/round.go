@@ -110,7 +110,8 @@ const (
 func (c *Collector) one(ctx context.Context, t tenant.Tenant) outcome {
 	ctx, cancel := context.WithTimeout(tenant.NewContext(ctx, t), c.timeout)
 	defer cancel()
-	r, has := Result{Tenant: t}, false
+	r := Result{Tenant: t}
+	var has bool
 	has, r.Size, r.Drift, r.Err = c.count(ctx, t)
 	switch {
 	case r.Err != nil:
