@@ -250,10 +250,7 @@ func TestLeasedHolds(t *testing.T) {
 // does what its Outage says, and the store hears of all of it.
 func TestLeasedOutage(t *testing.T) {
 	t.Parallel()
-	for name, fail := range map[string]func(f *flaky, on bool){
-		"down":  func(f *flaky, on bool) { f.down.Store(on) },
-		"hangs": func(f *flaky, on bool) { f.hangs.Store(on) },
-	} {
+	for name, fail := range failures {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) { leasedOutage(t, fail) })

@@ -276,13 +276,16 @@ func TestHolderDies(t *testing.T) {
 	})
 }
 
+// failures are how a store can be of no use.
+var failures = map[string]func(f *flaky, on bool){
+	"down":  func(f *flaky, on bool) { f.down.Store(on) },
+	"hangs": func(f *flaky, on bool) { f.hangs.Store(on) },
+}
+
 // TestOutage lets the store fail in three ways, and looks at what each limit does.
 func TestOutage(t *testing.T) {
 	t.Parallel()
-	for name, fail := range map[string]func(f *flaky, on bool){
-		"down":  func(f *flaky, on bool) { f.down.Store(on) },
-		"hangs": func(f *flaky, on bool) { f.hangs.Store(on) },
-	} {
+	for name, fail := range failures {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) { outage(t, fail) })

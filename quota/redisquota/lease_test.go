@@ -29,17 +29,14 @@ const leasedPlans = `{"version": 1, "plans": {"p": {"limits": {
 // what its Outage says, and the store hears of all that was let in.
 func TestLeasedOutage(t *testing.T) {
 	t.Parallel()
-	for name, outage := range map[string]struct{ begin, end func(s *redistest.Server) }{
-		"paused": {(*redistest.Server).Pause, (*redistest.Server).Resume},
-		"killed": {(*redistest.Server).Kill, (*redistest.Server).Restart},
-	} {
+	for name, outage := range outages {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			server := redistest.Start(t, redistest.Persistent())
 			store, err := redisquota.New(connect(t, server.Addr()))
 			require.NoError(t, err)
 			var downs, ups atomic.Int64
-			e := leasedEnforcer(t, store, &downs, &ups, quota.WithLeasePatience(200*time.Microsecond))
+			e := enforcerOf(t, leasedPlans, store, &downs, &ups, quota.WithLeasePatience(200*time.Microsecond))
 			r := newTenants(t, e, 20)
 			for range 40 {
 				for i := range r.accounts {
@@ -134,24 +131,6 @@ func (r *tenants) agree(t *testing.T) {
 	}
 }
 
-func leasedEnforcer(t *testing.T, store quota.Store, downs, ups *atomic.Int64, opts ...quota.Option) *quota.Enforcer {
-	t.Helper()
-	catalog, err := quota.ParseCatalog([]byte(leasedPlans))
-	require.NoError(t, err)
-	e, err := quota.New(quota.NewMemorySource(catalog), append(opts, quota.WithStore(store, 4),
-		quota.WithEvents(func(_ context.Context, event quota.Event) {
-			switch event.Kind {
-			case quota.StoreDown:
-				downs.Add(1)
-			case quota.StoreUp:
-				ups.Add(1)
-			default:
-			}
-		}))...)
-	require.NoError(t, err)
-	return e
-}
-
 // counting counts the Takings that a store is asked for.
 type counting struct {
 	quota.Batcher
@@ -174,7 +153,7 @@ func TestLeasesSpareCalls(t *testing.T) {
 	t.Parallel()
 	store := &counting{Batcher: open(t, connect(t, redistest.Start(t).Addr()))}
 	var downs, ups atomic.Int64
-	e := leasedEnforcer(t, store, &downs, &ups, quota.WithLeasePatience(time.Second), quota.WithStoreTimeout(time.Second))
+	e := enforcerOf(t, leasedPlans, store, &downs, &ups, quota.WithLeasePatience(time.Second), quota.WithStoreTimeout(time.Second))
 	r := newTenants(t, e, 2)
 	for range 5000 {
 		for i := range r.accounts {

@@ -20,20 +20,23 @@ const outagePlans = `{"version": 1, "plans": {"p": {"limits": {
 	"open": {"windows": {"24h": 1000}, "outage": "open"}
 }}}}`
 
+// outages are how a server is gone for a while.
+var outages = map[string]struct{ begin, end func(s *redistest.Server) }{
+	"paused": {(*redistest.Server).Pause, (*redistest.Server).Resume},
+	"killed": {(*redistest.Server).Kill, (*redistest.Server).Restart},
+}
+
 // TestOutage pauses a server, and kills and restarts one, under an Enforcer.
 func TestOutage(t *testing.T) {
 	t.Parallel()
-	for name, outage := range map[string]struct{ begin, end func(s *redistest.Server) }{
-		"paused": {(*redistest.Server).Pause, (*redistest.Server).Resume},
-		"killed": {(*redistest.Server).Kill, (*redistest.Server).Restart},
-	} {
+	for name, outage := range outages {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			server := redistest.Start(t, redistest.Persistent())
 			store, err := redisquota.New(connect(t, server.Addr()))
 			require.NoError(t, err)
 			var downs, ups atomic.Int64
-			e := outageEnforcer(t, store, &downs, &ups)
+			e := enforcerOf(t, outagePlans, store, &downs, &ups)
 			ctx := tenant.NewContext(t.Context(), tenant.Tenant{ID: "acme", Plan: "p"})
 			account, err := e.Account(ctx)
 			require.NoError(t, err)
@@ -77,11 +80,13 @@ func TestOutage(t *testing.T) {
 	}
 }
 
-func outageEnforcer(t *testing.T, store quota.Store, downs, ups *atomic.Int64) *quota.Enforcer {
+// enforcerOf returns an Enforcer of plans, one of four replicas, which counts how often the
+// store is gone and back.
+func enforcerOf(t *testing.T, plans string, store quota.Store, downs, ups *atomic.Int64, opts ...quota.Option) *quota.Enforcer {
 	t.Helper()
-	catalog, err := quota.ParseCatalog([]byte(outagePlans))
+	catalog, err := quota.ParseCatalog([]byte(plans))
 	require.NoError(t, err)
-	e, err := quota.New(quota.NewMemorySource(catalog), quota.WithStore(store, 4),
+	e, err := quota.New(quota.NewMemorySource(catalog), append(opts, quota.WithStore(store, 4),
 		quota.WithEvents(func(_ context.Context, event quota.Event) {
 			switch event.Kind {
 			case quota.StoreDown:
@@ -90,7 +95,7 @@ func outageEnforcer(t *testing.T, store quota.Store, downs, ups *atomic.Int64) *
 				ups.Add(1)
 			default:
 			}
-		}))
+		}))...)
 	require.NoError(t, err)
 	return e
 }
