@@ -106,8 +106,11 @@ func (s *Strategy) ConfineWithin(ctx context.Context, conn driver.Conn, t tenant
 	if err != nil || c.limits == l {
 		return err
 	}
+	if err := s.limits.Settings(l).Set(ctx, c.Conn); err != nil {
+		return err
+	}
 	c.limits = l
-	return s.limits.Settings(l).Set(ctx, c.Conn)
+	return nil
 }
 
 // homeConn returns the connection of t's place that conn is or wraps.
